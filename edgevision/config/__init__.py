@@ -1,0 +1,1 @@
+"""Settings: models with units and ranges, YAML with line numbers, JSON Schema."""

@@ -1,0 +1,1 @@
+"""The on-device daemon: assembly and supervision of the stages."""

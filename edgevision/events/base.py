@@ -1,0 +1,118 @@
+"""The outbox as the rest of the device sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from edgevision.types import Health
+
+Order = Literal["strict", "live_first"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that is complete but for what the outbox gives it: its sequence number and its latency.
+
+    Attributes:
+        topic: Where it will be published.
+        priority: 0 goes first when room is needed, 9 last (verdicts).
+        envelope: CloudEvents attributes and ``data`` without ``sequence``; the outbox may write into it.
+        decided_t_s: ``time.monotonic()`` of the frame's arrival; ``data.latency_ms`` is measured from here. ``None``: no latency.
+    """
+
+    topic: str
+    priority: int
+    envelope: dict[str, Any]
+    decided_t_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """What one camera needs to go on after a crash, written in the transaction of the events it led to.
+
+    Attributes:
+        camera: Name of the camera.
+        position: Where a file source stands (the index of the next frame); ``None`` for live sources.
+        body: State of tracker and analyses, JSON-able.
+    """
+
+    camera: str
+    position: int | None
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event in the outbox.
+
+    Attributes:
+        rowid: Grows with every event; the order of appending.
+        id: The event's id.
+        topic: Where it goes.
+        body: The JSON document, UTF-8, final but for ``historical`` and ``publishedat``.
+        attempts: How often a broker has refused it.
+    """
+
+    rowid: int
+    id: str
+    topic: str
+    body: bytes
+    attempts: int
+
+
+class Outbox(Protocol):
+    """The durable queue between the analyses and the broker. Every method may be called from any thread.
+
+    ``append`` hands over to the writer thread and returns; what is waiting is committed together. Events, state and source
+    position of one call stand in ONE transaction: after a crash either all of them are there or none.
+    """
+
+    def append(self, drafts: Sequence[Draft], state: CameraState | None = None) -> None:
+        """Queue for commit; blocks while the writer's queue is full. Never raises for a full disk: see ``health``."""
+        ...
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until everything appended so far is committed; whether it was."""
+        ...
+
+    def state(self, camera: str) -> CameraState | None:
+        """The last committed state of a camera."""
+        ...
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleep until there may be something to claim; whether there may."""
+        ...
+
+    def claim(self, limit: int, order: Order) -> list[StoredEvent]:
+        """Events that wait and are not claimed yet; they stay claimed until ``done``, ``refused`` or ``release``."""
+        ...
+
+    def done(self, rowids: Sequence[int]) -> None:
+        """The broker has acknowledged these."""
+        ...
+
+    def refused(self, rowid: int, reason_code: int, reason: str) -> int:
+        """The broker said no; the event waits again, or is parked after the fifth time. Returns the attempts so far."""
+        ...
+
+    def release(self) -> None:
+        """The connection is gone: whatever is claimed waits again."""
+        ...
+
+    def last_rowid(self) -> int:
+        """Rowid of the newest committed event, 0 when there was none."""
+        ...
+
+    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
+        """Put done events of the resend window with from ≤ time < to back into the queue; how many."""
+        ...
+
+    def health(self) -> Health:
+        """Depth, bytes, age, losses."""
+        ...
+
+    def close(self) -> None:
+        """Commit what is queued and stop."""
+        ...

@@ -1,0 +1,1 @@
+"""The machine around the camera: what triggers an inspection and what acts on its verdict."""
