@@ -1,10 +1,14 @@
-"""The base of every settings model, and the field types they share. Units stand in the names: ``_s``, ``_ms``, ``_px``, ``_mm``."""
+"""The base of every settings model, and the field types they share.
+
+Units stand in the names: ``_s``, ``_ms``, ``_px``, ``_mm``, ``_bytes``.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
 RESERVED_NAMES = frozenset({"status", "birth", "cmd", "reply", "device"})
@@ -21,6 +25,18 @@ class Settings(BaseModel):
 
     A class that can be named in a settings file carries its model as ``Settings`` with a literal ``kind``; the registry
     of the daemon collects them, so that foreign sources, backends and analyses are validated as strictly as ours.
+    Relative paths are meant from the folder of the settings file.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True, hide_input_in_errors=True
+    )
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _from_the_files_folder(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - any field
+        folder = (info.context or {}).get("folder")
+        if isinstance(value, Path) and folder is not None:
+            value = value.expanduser()
+            return value if value.is_absolute() else Path(folder) / value
+        return value
