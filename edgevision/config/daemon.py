@@ -138,7 +138,7 @@ def _union(kinds: Kinds) -> Any:  # noqa: ANN401 - a type expression
     members = list(kinds.values())
     if len(members) == 1:
         return members[0]
-    return Annotated[reduce(or_, members), Field(discriminator="kind")]  # type: ignore[arg-type]
+    return Annotated[reduce(or_, members), Field(discriminator="kind")]
 
 
 def _narrow(base: type[Settings], **fields: Any) -> Any:  # noqa: ANN401 - a class made at run time

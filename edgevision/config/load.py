@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -15,8 +15,18 @@ from pydantic_core import ErrorDetails
 
 from edgevision.config.daemon import DaemonSettings, Registry, daemon_model
 from edgevision.config.document import Document, KeyPath, read_document
-from edgevision.config.settings import RESERVED_NAMES
+from edgevision.config.settings import NAME_PATTERN, RESERVED_NAMES
 from edgevision.errors import ConfigError
+
+_UNITS = {
+    "_ms": "milliseconds",
+    "_s": "seconds",
+    "_px": "pixels",
+    "_mm": "millimetres",
+    "_bytes": "bytes",
+    "_hours": "hours",
+    "_per_px": "millimetres per pixel",
+}
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -39,10 +49,10 @@ def load(
     file: Path,
     model: type[ModelT],
     *,
-    check: Any = None,  # noqa: ANN401 - a callable (document, settings) -> None
+    check: Callable[[Document], None] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> ModelT:
-    """Read ``file`` as ``model``; ``check(document, settings)`` may note problems between keys.
+    """Read ``file`` as ``model``; ``check`` may note problems between keys.
 
     Raises:
         ConfigError: With all problems of the file, each with its line.
@@ -54,8 +64,8 @@ def load(
     except ValidationError as exc:
         for error in exc.errors(include_url=False):
             _note(document, model, error)
-    if settings is not None and check is not None:
-        check(document, settings)
+    if check is not None:
+        check(document)
     if document.problems or settings is None:
         raise ConfigError(sorted(document.problems, key=lambda problem: _line(problem.where)))
     return settings
@@ -72,17 +82,25 @@ def _line(where: str) -> int:
     return int(line) if line.isdigit() else 0
 
 
-def _check_daemon(document: Document, settings: DaemonSettings) -> None:
-    for name, camera in settings.cameras.items():
-        path: KeyPath = ("cameras", name)
+def _check_daemon(document: Document) -> None:
+    """What no single value can tell; looks at the raw data, so that it finds problems beside those of the model."""
+    models, cameras = _mapping(document.data, "models"), _mapping(document.data, "cameras")
+    for name in cameras:
         if name in RESERVED_NAMES:
-            document.problem(path, f"this name is reserved; choose another than {', '.join(sorted(RESERVED_NAMES))}")
-        if camera.model not in settings.models:
-            known = ", ".join(settings.models)
-            document.problem((*path, "model"), f"there is no model {camera.model!r} under `models`; there is {known}")
-    for name, model in settings.models.items():
-        if not (model.bundle / "bundle.yaml").is_file():
-            document.problem(("models", name, "bundle"), f"{model.bundle} is no model bundle (it has no bundle.yaml)")
+            document.problem(("cameras", name), f"this name is reserved, as are {', '.join(sorted(RESERVED_NAMES))}")
+        model = _mapping(cameras, name).get("model")
+        if isinstance(model, str) and model not in models:
+            known = ", ".join(models) or "none"
+            document.problem(("cameras", name, "model"), f"there is no model {model!r} under `models`; there is {known}")
+    for name in models:
+        bundle = _mapping(models, name).get("bundle")
+        if isinstance(bundle, str) and not (document.file.parent / Path(bundle).expanduser() / "bundle.yaml").is_file():
+            document.problem(("models", name, "bundle"), f"{bundle} is no model bundle (it has no bundle.yaml)")
+
+
+def _mapping(data: Any, key: str) -> dict[str, Any]:  # noqa: ANN401 - YAML is anything
+    value = data.get(key) if isinstance(data, dict) else None
+    return value if isinstance(value, dict) else {}
 
 
 def _note(document: Document, model: type[BaseModel], error: ErrorDetails) -> None:
@@ -95,12 +113,20 @@ def _note(document: Document, model: type[BaseModel], error: ErrorDetails) -> No
         document.problem(path, "is missing")
         return
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
-        context = error.get("ctx", {})
-        given = f"{context['tag']!r} is not known" if "tag" in context else "`kind` is missing"
-        document.problem((*path, "kind"), f"{given}; allowed: {context['expected_tags'].replace(chr(39), '')}")
+        tag = error.get("ctx", {}).get("tag")
+        given = "`kind` is missing" if tag is None else f"{tag!r} is not known"
+        document.problem((*path, "kind"), f"{given}; allowed: {', '.join(_allowed_kinds(model, error['loc']))}")
         return
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    document.problem(path, f"{_given(document.data, path)}{message}")
+    document.problem(path, f"{_given(document.data, path)}{_message(error, str(path[-1]) if path else '')}")
+
+
+def _message(error: ErrorDetails, key: str) -> str:
+    if error["type"] == "string_pattern_mismatch" and error.get("ctx", {}).get("pattern") == NAME_PATTERN:
+        return "is no name: lower-case letters, digits and hyphens, at most 63, not beginning with a hyphen"
+    unit = next((unit for suffix, unit in _UNITS.items() if key.endswith(suffix)), None)
+    if unit is not None and error["type"] in {"float_parsing", "float_type", "int_parsing", "int_type"}:
+        return f"is no plain number; write the number of {unit} without a unit"
+    return error["msg"].removeprefix("Value error, ").removeprefix("Input ")
 
 
 def _given(data: Any, path: KeyPath) -> str:  # noqa: ANN401 - YAML is anything
@@ -136,6 +162,14 @@ def _allowed_keys(model: type[BaseModel], loc: tuple[str | int, ...], given: str
     close = difflib.get_close_matches(given, names, n=1)
     hint = f"did you mean `{close[0]}`? " if close else ""
     return f"{hint}allowed here: {', '.join(names)}"
+
+
+def _allowed_kinds(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    owner: Any = model
+    for key in loc:
+        owner = _step(owner, key)
+    fields = [member.model_fields["kind"] for member in _models(owner) if "kind" in member.model_fields]
+    return [str(kind) for field in fields for kind in get_args(field.annotation)]
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - a type expression
