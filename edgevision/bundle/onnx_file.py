@@ -1,0 +1,97 @@
+"""What can be said of a model file without running or loading it: is it safe, is it ONNX, which version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from edgevision.errors import BundleCorrupt, UnsafeModel
+
+_UNSAFE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".joblib", ".ckpt", ".h5", ".keras"})
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxHeader:
+    """What the first bytes of an ONNX file tell without a library.
+
+    Attributes:
+        ir_version: Version of the file format.
+        opset: Version of the default operator set.
+    """
+
+    ir_version: int
+    opset: int
+
+
+def refuse_unsafe(name: str, head: bytes) -> None:
+    """Refuse a file that may execute code on loading, by its name and first bytes, before anything opens it.
+
+    Raises:
+        UnsafeModel: It is a pickle or a zip archive, which is how PyTorch packs pickles.
+    """
+    suffix = PurePosixPath(name).suffix.lower()
+    pickle = len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5  # PROTO opcode, protocols 2 to 5
+    if suffix in _UNSAFE_SUFFIXES or pickle or head.startswith(b"PK\x03\x04"):
+        what = f"is a {suffix} file" if suffix in _UNSAFE_SUFFIXES else "holds a pickle or zip archive, no ONNX"
+        msg = f"{name} {what}: it could run code when loaded and is refused; export the model to ONNX"
+        raise UnsafeModel(msg)
+
+
+def onnx_header(path: Path) -> OnnxHeader:
+    """Format and operator set version of an ONNX file, from its protobuf's top level (onnx.proto3, ``ModelProto``).
+
+    Raises:
+        BundleCorrupt: It is no ONNX file.
+        UnsafeModel: It is a pickle.
+    """
+    data = path.read_bytes()
+    refuse_unsafe(path.name, data[:16])
+    ir_version, opset, has_graph = 0, 0, False
+    try:
+        for number, value in _fields(memoryview(data)):
+            if number == 1 and isinstance(value, int):
+                ir_version = value
+            elif number == 7:
+                has_graph = True
+            elif number == 8 and isinstance(value, memoryview):
+                entry = dict(_fields(value))
+                domain, version = entry.get(1, memoryview(b"")), entry.get(2)
+                if domain in (b"", b"ai.onnx") and isinstance(version, int):
+                    opset = version
+    except (IndexError, ValueError):
+        has_graph = False
+    if not (has_graph and ir_version and opset):
+        msg = f"{path} is no ONNX model, or it is truncated"
+        raise BundleCorrupt(msg)
+    return OnnxHeader(ir_version, opset)
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """(number, value) of each field of a protobuf message; nested messages stay bytes (protobuf encoding guide)."""
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        wire = tag & 7
+        if wire == 0:
+            value, at = _varint(data, at)
+            yield tag >> 3, value
+            continue
+        size, at = _varint(data, at) if wire == 2 else ({1: 8, 5: 4}.get(wire, -1), at)
+        if size < 0 or at + size > len(data):
+            msg = "no protobuf"
+            raise ValueError(msg)
+        yield tag >> 3, data[at : at + size]
+        at += size
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    msg = "no protobuf"
+    raise ValueError(msg)
