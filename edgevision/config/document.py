@@ -16,6 +16,7 @@ from edgevision.errors import ConfigError, Problem
 Key = str | int
 KeyPath = tuple[Key, ...]
 
+_MERGE = "tag:yaml.org,2002:merge"
 _REFERENCE = re.compile(r"\$\$|\$\{(?P<name>[^}]*)\}")
 
 
@@ -72,9 +73,11 @@ def read_document(file: Path, environ: Mapping[str, str] | None = None) -> Docum
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
         raise ConfigError([Problem(str(file), "", f"cannot be read: {reason}")]) from exc
-    except yaml.MarkedYAMLError as exc:
-        line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        raise ConfigError([Problem(f"{file}:{line}", "", f"is not valid YAML: {exc.problem}")]) from exc
+    except yaml.YAMLError as exc:
+        mark = exc.problem_mark if isinstance(exc, yaml.MarkedYAMLError) else None
+        where = f"{file}:{mark.line + 1}" if mark else str(file)
+        reason = exc.problem if isinstance(exc, yaml.MarkedYAMLError) else str(exc).partition("\n")[0]
+        raise ConfigError([Problem(where, "", f"is not valid YAML: {reason}")]) from exc
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError([Problem(str(file), "", "is empty or no mapping; it must start with keys such as `site:`")])
     document.data = _Reader(document, os.environ if environ is None else environ).value(root, ())
@@ -109,21 +112,27 @@ class _Reader:
             return None
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[Any, Any]:
-        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+        self._refuse_twins(node, path)
+        if any(key.tag == _MERGE for key, _ in node.value):
             self._constructor.flatten_mapping(node)
         out: dict[Any, Any] = {}
-        seen: set[Any] = set()
         for key_node, value_node in node.value:
             key = str(self._construct(key_node, path))
-            here = (*path, key)
-            if key in seen and key_node.start_mark.line + 1 > self._document.lines[here]:
-                first = self._document.lines[here]
-                self._document.lines[here] = key_node.start_mark.line + 1
-                self._document.problem(here, f"is given twice; the first one is in line {first}")
-            seen.add(key)
-            self._document.lines[here] = key_node.start_mark.line + 1
-            out[key] = self.value(value_node, here)
+            self._document.lines[(*path, key)] = key_node.start_mark.line + 1
+            out[key] = self.value(value_node, (*path, key))
         return out
+
+    def _refuse_twins(self, node: yaml.MappingNode, path: KeyPath) -> None:
+        first: dict[str, int] = {}
+        for key_node, _ in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.tag == _MERGE or not isinstance(key_node, yaml.ScalarNode):
+                continue
+            if key_node.value in first:
+                here = (*path, key_node.value)
+                message = f"is given twice; the first one is in line {first[key_node.value]}"
+                self._document.problems.append(Problem(f"{self._document.file}:{line}", dotted(here), message))
+            first.setdefault(key_node.value, line)
 
     def _whole_reference(self, node: yaml.Node, path: KeyPath) -> Any:  # noqa: ANN401 - YAML is anything
         text = self._expand(node.value, path)

@@ -32,7 +32,7 @@ class TriggerLedger:
         self._deadline_s = deadline_s
         self._on_timeout = on_timeout
         self._open: dict[str, _Open] = {}
-        self._answered: dict[str, None] = {}
+        self._answered: dict[str, float | None] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -53,15 +53,16 @@ class TriggerLedger:
         return None if entry is None else entry.part
 
     def deadline_t_s(self, trigger_id: str) -> float | None:
-        """When the verdict of an open trigger must have been given, monotonic seconds."""
+        """When the verdict of a trigger, open or answered, must have been given, monotonic seconds."""
         entry = self._open.get(trigger_id)
-        return None if entry is None else entry.deadline_t_s
+        return self._answered.get(trigger_id) if entry is None else entry.deadline_t_s
 
     def answered(self, trigger_id: str) -> bool:
         """Close a trigger; ``False`` when it was not open, so that a second verdict is dropped."""
-        if self._open.pop(trigger_id, None) is None:
+        entry = self._open.pop(trigger_id, None)
+        if entry is None:
             return False
-        self._answered[trigger_id] = None
+        self._answered[trigger_id] = entry.deadline_t_s
         if len(self._answered) > REMEMBERED:
             del self._answered[next(iter(self._answered))]
         return True
