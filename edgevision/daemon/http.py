@@ -51,9 +51,12 @@ class HttpServer:
 
     def run(self, stop: threading.Event) -> None:
         """Serve until stopped."""
-        watcher = threading.Thread(target=lambda: (stop.wait(), self._server.shutdown()), daemon=True)
-        watcher.start()
+        threading.Thread(target=self._end_with, args=(stop,), name="http-stop", daemon=True).start()
         self._server.serve_forever(poll_interval=0.2)
+
+    def _end_with(self, stop: threading.Event) -> None:
+        stop.wait()
+        self._server.shutdown()
 
     def close(self) -> None:
         """Give the port back."""
