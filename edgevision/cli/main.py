@@ -1,0 +1,52 @@
+"""`edgevision`: puts the commands together and turns our errors into one or two lines and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from edgevision import __version__
+from edgevision.cli import broker, config, demo, events, inspect, models, run
+from edgevision.errors import EdgevisionError
+
+app = typer.Typer(
+    name="edgevision",
+    help="Edge computer vision: cameras in, durable typed events out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run.run)
+app.command("demo")(demo.demo)
+app.command("inspect")(inspect.inspect)
+app.command("broker")(broker.broker)
+app.add_typer(config.app, name="config")
+app.add_typer(events.app, name="events")
+app.add_typer(models.app, name="models")
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if value:
+        typer.echo(f"edgevision {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(  # noqa: ARG001, FBT001 - handled by the callback
+        False, "--version", callback=_version, is_eager=True, help="Show the version."  # noqa: FBT003
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except EdgevisionError as exc:
+        sys.stderr.write(f"error: {exc}\n")
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)
