@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,12 +23,11 @@ def area(xyxy: FloatArray) -> FloatArray:
 
 def iou(a: FloatArray, b: FloatArray) -> FloatArray:
     """Intersection over union of every box of (N, 4) ``a`` with every box of (M, 4) ``b``: (N, M) float32."""
-    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
-    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    size = np.maximum(bottom_right - top_left, 0)
-    inter = size[..., 0] * size[..., 1]
-    union = area(a)[:, None] + area(b)[None, :] - inter
-    out: FloatArray = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    width = np.minimum(a[:, 2, None], b[:, 2]) - np.maximum(a[:, 0, None], b[:, 0])
+    height = np.minimum(a[:, 3, None], b[:, 3]) - np.maximum(a[:, 1, None], b[:, 1])
+    inter = np.maximum(width, 0) * np.maximum(height, 0)
+    union = area(a)[:, None] + area(b) - inter
+    out: FloatArray = inter / np.maximum(union, np.float32(1e-9))
     return out
 
 
@@ -35,7 +35,11 @@ def anchor_points(xyxy: FloatArray, anchor: Anchor) -> Points:
     """The point of each (N, 4) box that counts: bottom centre, centre or top centre; (N, 2) float64."""
     boxes = xyxy.astype(np.float64)
     x = (boxes[:, 0] + boxes[:, 2]) / 2
-    y = {"feet": boxes[:, 3], "head": boxes[:, 1], "centre": (boxes[:, 1] + boxes[:, 3]) / 2}[anchor]
+    y = {
+        "feet": boxes[:, 3],
+        "head": boxes[:, 1],
+        "centre": (boxes[:, 1] + boxes[:, 3]) / 2,
+    }[anchor]
     return np.stack([x, y], axis=1)
 
 
@@ -70,6 +74,56 @@ def inside(points: Points, polygon: Points) -> BoolArray:
     return out
 
 
+def all_anchors(xyxy: FloatArray) -> Points:
+    """Bottom centre, centre and top centre of (N, 4) boxes at once: (N, 3, 2) float64."""
+    boxes = xyxy.astype(np.float64)
+    out = np.empty((len(boxes), 3, 2))
+    out[:, :, 0] = ((boxes[:, 0] + boxes[:, 2]) / 2)[:, None]
+    out[:, 0, 1] = boxes[:, 3]
+    out[:, 1, 1] = (boxes[:, 1] + boxes[:, 3]) / 2
+    out[:, 2, 1] = boxes[:, 1]
+    return out
+
+
+class Polygons:
+    """Several polygons, each asked about its own points: all edges in one array.
+
+    Args:
+        polygons: (K, 2) corners each; K may differ.
+    """
+
+    def __init__(self, polygons: Sequence[Points]) -> None:
+        counts = [len(polygon) for polygon in polygons]
+        ends = [np.roll(polygon, -1, axis=0) for polygon in polygons]
+        first = np.concatenate([*polygons, np.zeros((0, 2))])
+        second = np.concatenate([*ends, np.zeros((0, 2))])
+        self._owner = np.repeat(np.arange(len(counts)), counts)
+        self._firsts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
+        self._x, self._y, self._y_end = first[:, 0], first[:, 1], second[:, 1]
+        rise = self._y_end - self._y
+        self._slope = (second[:, 0] - self._x) / np.where(rise == 0, 1.0, rise)
+
+    def __call__(self, points: Points) -> BoolArray:
+        """Whether point (n, k) of (N, K, 2) lies in polygon k: (N, K); the rule is that of ``inside``."""
+        if not len(self._owner) or not len(points):
+            return np.zeros(points.shape[:2], np.bool_)
+        x, y = points[:, self._owner, 0], points[:, self._owner, 1]
+        hits = ((self._y > y) != (self._y_end > y)) & (x < self._x + (y - self._y) * self._slope)
+        out: BoolArray = np.add.reduceat(hits, self._firsts, axis=1, dtype=np.int64) % 2 == 1
+        return out
+
+
+def polygon_problem(polygon: Points) -> str | None:
+    """What is wrong with a (K, 2) polygon, for a person; ``None`` when it is sound."""
+    x, y = polygon[:, 0], polygon[:, 1]
+    doubled = abs(float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)))
+    if doubled == 0 and not self_crossing(polygon):
+        return "the polygon has no area"
+    if self_crossing(polygon):
+        return "the polygon's edges cross each other; list its corners in order"
+    return None
+
+
 def self_crossing(polygon: Points) -> bool:
     """Whether two edges of the (K, 2) polygon that are not neighbours cross."""
     count = len(polygon)
@@ -84,7 +138,10 @@ def self_crossing(polygon: Points) -> bool:
 
 
 def _segments_cross(
-    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    c: NDArray[np.float64],
+    d: NDArray[np.float64],
 ) -> bool:
     def turn(p: NDArray[np.float64], q: NDArray[np.float64], r: NDArray[np.float64]) -> float:
         return float((q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0]))

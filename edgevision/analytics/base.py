@@ -3,12 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from edgevision.types import Detections, Frame, Occurrence, Tracks
+import numpy as np
+
+from edgevision.errors import ConfigError, Problem
+from edgevision.types import BoolArray, Detections, Frame, IntArray, Occurrence, Tracks
 
 State = dict[str, Any]  # JSON-able
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisContext:
+    """What an analysis knows of its surroundings.
+
+    Attributes:
+        camera: Name of the camera.
+        classes: Class names of the model; a label is an index into them.
+    """
+
+    camera: str
+    classes: tuple[str, ...]
+
+    def labels(self, names: Sequence[str], path: str) -> IntArray:
+        """Indices of class ``names``.
+
+        Args:
+            names: Class names from the settings.
+            path: Key path of the settings they stand at, for the error.
+
+        Raises:
+            ConfigError: Names that the model does not have.
+        """
+        unknown = [name for name in names if name not in self.classes]
+        if unknown:
+            allowed = ", ".join(self.classes)
+            message = f"the model has no class {', '.join(map(repr, unknown))}; it has: {allowed}"
+            raise ConfigError([Problem(f"camera {self.camera}", path, message)])
+        return np.array([self.classes.index(name) for name in names], dtype=np.int64)
+
+    def wanted(self, names: Sequence[str], path: str) -> BoolArray:
+        """(classes,) mask of ``names``; of all classes when ``names`` is empty.
+
+        Raises:
+            ConfigError: Names that the model does not have.
+        """
+        mask: BoolArray = np.full(len(self.classes), not names)
+        mask[self.labels(names, path)] = True
+        return mask
 
 
 class Tracker(Protocol):

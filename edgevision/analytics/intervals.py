@@ -1,0 +1,189 @@
+"""Counts per interval of the wall clock: published always, zeros too, and with how much of the time was really watched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevision.analytics.lines import Direction
+
+GAP_S = 2.0  # a longer time between two frames was not watched
+GRACE_S = 2.0  # so long after its end a tick leaves an interval open for frames that are still under way
+MAX_EMPTY = 1500  # intervals that one step of time may leave empty; more is a broken clock, no pause
+VALID_SHARE = 0.95
+DEGRADED_SHARE = 0.5
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+Payload = dict[str, object]
+
+
+@dataclass(slots=True)
+class _Counts:
+    """One interval of one line (in, out) or zone (entered, left, occupancy)."""
+
+    forth: int = 0
+    back: int = 0
+    peak: int = 0
+    object_s: float = 0.0
+
+
+class Intervals:
+    """The running interval of all lines and zones of one camera.
+
+    Args:
+        period_s: Length of an interval; intervals start at whole multiples of it since 1970, UTC.
+        lines: Names of the lines.
+        zones: Names of the zones.
+        zone_info: The site's time zone, for the published offset.
+    """
+
+    def __init__(
+        self,
+        period_s: int,
+        lines: Sequence[str],
+        zones: Sequence[str],
+        zone_info: tzinfo,
+    ) -> None:
+        self._period = timedelta(seconds=period_s)
+        self._names = [("line", name) for name in lines] + [("zone", name) for name in zones]
+        self._lines = len(lines)
+        self._tz = zone_info
+        self._start: datetime | None = None
+        self._last_s: float | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._observed_s = 0.0
+        self._counts = [_Counts() for _ in self._names]
+
+    def frame(self, time_utc: datetime, now_s: float, occupancy: NDArray[np.int64]) -> list[Payload]:
+        """A frame was seen; the intervals that ended before it.
+
+        Args:
+            time_utc: Its capture time.
+            now_s: The same on the stream's clock, seconds.
+            occupancy: (zones,) how many were inside since the last frame.
+        """
+        watched_s = 0.0 if self._last_s is None else now_s - self._last_s
+        if watched_s > GAP_S:
+            watched_s = 0.0
+        self._last_s = now_s
+        closed: list[Payload] = []
+        if self._start is not None and time_utc >= self._start + self._period:
+            after_s = (time_utc - self._start - self._period).total_seconds()
+            self._watch(max(0.0, watched_s - after_s), occupancy)
+            watched_s = min(watched_s, after_s)
+            closed = self._close_until(time_utc)
+        elif self._start is None or time_utc < self._start - self._period:
+            closed = self._step_to(time_utc)
+        self._watch(watched_s, occupancy)
+        return closed
+
+    def tick(self, time_utc: datetime) -> list[Payload]:
+        """Time passed without a frame; the intervals that ended."""
+        if self._start is None:
+            self._start = self._floor(time_utc)
+        return self._close_until(time_utc - timedelta(seconds=GRACE_S))
+
+    def crossed(self, line: int, direction: Direction) -> None:
+        """Count a crossing."""
+        counts = self._counts[line]
+        if direction == "in":
+            counts.forth += 1
+        else:
+            counts.back += 1
+
+    def passed(self, zone: int, action: Literal["entered", "left"]) -> None:
+        """Count a passage of a zone's border."""
+        counts = self._counts[self._lines + zone]
+        if action == "entered":
+            counts.forth += 1
+        else:
+            counts.back += 1
+
+    def occupied(self, occupancy: NDArray[np.int64]) -> None:
+        """Note the (zones,) numbers inside now, for the peak."""
+        for counts, count in zip(self._counts[self._lines :], occupancy.tolist(), strict=True):
+            counts.peak = max(counts.peak, count)
+
+    def finish(self) -> list[Payload]:
+        """The running interval as far as it got."""
+        return [] if self._start is None else self._payloads(self._start)
+
+    def state(self) -> dict[str, Any]:
+        """All that ``restore`` needs, JSON-able."""
+        return {
+            "start": None if self._start is None else self._start.isoformat(),
+            "last_s": self._last_s,
+            "observed_s": self._observed_s,
+            "counts": [asdict(counts) for counts in self._counts],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from an earlier ``state()``."""
+        self._start = None if state["start"] is None else datetime.fromisoformat(state["start"])
+        self._last_s = state["last_s"]
+        self._observed_s = state["observed_s"]
+        self._counts = [_Counts(**counts) for counts in state["counts"]]
+
+    def _watch(self, seconds: float, occupancy: NDArray[np.int64]) -> None:
+        if seconds <= 0:
+            return
+        self._observed_s += seconds
+        for counts, count in zip(self._counts[self._lines :], occupancy.tolist(), strict=True):
+            counts.object_s += count * seconds
+            counts.peak = max(counts.peak, count)
+
+    def _floor(self, time_utc: datetime) -> datetime:
+        return _EPOCH + ((time_utc - _EPOCH) // self._period) * self._period
+
+    def _step_to(self, time_utc: datetime) -> list[Payload]:
+        closed = [] if self._start is None else self._payloads(self._start)
+        self._start = self._floor(time_utc)
+        self._reset()
+        return closed
+
+    def _close_until(self, time_utc: datetime) -> list[Payload]:
+        if self._start is None or time_utc < self._start + self._period:
+            return []
+        if (time_utc - self._start) // self._period > MAX_EMPTY:
+            return self._step_to(time_utc)
+        closed: list[Payload] = []
+        while self._start + self._period <= time_utc:
+            closed += self._payloads(self._start)
+            self._start += self._period
+            self._reset()
+        return closed
+
+    def _payloads(self, start: datetime) -> list[Payload]:
+        expected_s = self._period.total_seconds()
+        observed_s = min(self._observed_s, expected_s)
+        share = observed_s / expected_s
+        status = "valid" if share >= VALID_SHARE else "degraded" if share >= DEGRADED_SHARE else "invalid"
+        offset = self._tz.utcoffset(start.astimezone(self._tz).replace(tzinfo=None)) or timedelta()
+        common = {
+            "start": start.isoformat(),
+            "offset_min": round(offset.total_seconds() / 60),
+            "expected_s": expected_s,
+            "observed_s": round(observed_s, 1),
+            "status": status,
+            "revision": 1,
+        }
+        payloads: list[Payload] = []
+        for (kind, name), counts in zip(self._names, self._counts, strict=True):
+            own: Payload = {"in": counts.forth, "out": counts.back}
+            if kind == "zone":
+                mean = counts.object_s / self._observed_s if self._observed_s else 0.0
+                own = {
+                    "entered": counts.forth,
+                    "left": counts.back,
+                    "occupancy": round(mean, 2),
+                    "peak": counts.peak,
+                }
+            payloads.append({kind: name, **common, **own})
+        return payloads

@@ -1,0 +1,157 @@
+"""Directed lines: who crossed, and which way.
+
+A crossing counts when an object that stood clearly on one side stands clearly on the other, and its path went through the
+segment, not round its ends. "Clearly" is a band on both sides of the line in which flicker means nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from edgevision.analytics.base import AnalysisContext
+from edgevision.analytics.records import Field as RecordField
+from edgevision.analytics.records import Records
+from edgevision.config.settings import Name, RelativePoint, Settings
+from edgevision.geometry import Anchor, Points
+from edgevision.types import BoolArray, IntArray
+
+Direction = Literal["in", "out"]
+ANCHORS: tuple[Anchor, ...] = ("feet", "centre", "head")
+
+
+class LineSettings(Settings):
+    """A directed line. Who stands at `from`, looks towards `to` and sees an object go from left to right sees it go `in`."""
+
+    from_: RelativePoint = Field(alias="from")
+    """Start [x, y] in shares of the picture, 0..1, y down."""
+    to: RelativePoint
+    """End [x, y] in shares of the picture, 0..1."""
+    anchor: Anchor = "feet"
+    """The point of the box that must cross: bottom centre, centre or top centre."""
+    labels: list[str] = []
+    """Class names that count; all when empty."""
+    hysteresis: Annotated[float, Field(ge=0, le=2)] = 0.1
+    """Half-width of the band around the line in which nothing is decided, box heights."""
+    hysteresis_px: Annotated[float, Field(ge=0)] | None = None
+    """The same in pixels of the source, instead of `hysteresis`."""
+    min_move: Annotated[float, Field(ge=0, le=20)] = 0.25
+    """How far an object must have moved since it was first seen, box heights."""
+
+    @model_validator(mode="after")
+    def _has_length(self) -> LineSettings:
+        if self.from_ == self.to:
+            msg = f"a line needs two different ends, got {list(self.to)} twice"
+            raise ValueError(msg)
+        return self
+
+
+LineTable = dict[Name, LineSettings]
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Row ``row`` of the frame's tracks crossed line ``line``."""
+
+    row: int
+    line: int
+    direction: Direction
+
+
+class Lines:
+    """All lines of one camera, judged together: every array is (tracks, lines).
+
+    Args:
+        settings: Lines by name.
+        context: Camera and class names.
+
+    Raises:
+        ConfigError: Unknown class names.
+    """
+
+    def __init__(self, settings: Mapping[str, LineSettings], context: AnalysisContext) -> None:
+        lines = list(settings.values())
+        self.names = list(settings)
+        self._start = np.array([line.from_ for line in lines], np.float64).reshape(-1, 2)
+        self._end = np.array([line.to for line in lines], np.float64).reshape(-1, 2)
+        self._anchor = np.array([ANCHORS.index(line.anchor) for line in lines], np.int64)
+        self._share = np.array([0.0 if line.hysteresis_px is not None else line.hysteresis for line in lines])
+        self._band_px = np.array([line.hysteresis_px or 0.0 for line in lines])
+        self._min_move = np.array([line.min_move for line in lines])
+        self._wanted = np.array(
+            [context.wanted(line.labels, f"lines.{name}.labels") for name, line in settings.items()],
+            np.bool_,
+        ).reshape(len(lines), len(context.classes))
+
+    def fields(self) -> list[RecordField]:
+        """What has to be remembered of every track."""
+        shape = (len(self.names),)
+        return [
+            ("side", "i1", shape),  # the side it clearly stood on last: -1, +1
+            ("distance", "f8", shape),  # signed distance in the frame before, px
+            ("along", "f8", shape),  # position along the line in the frame before
+            (
+                "through",
+                "f8",
+                shape,
+            ),  # where its path last went through the endless line
+            (
+                "origin",
+                "f8",
+                (len(ANCHORS), 2),
+            ),  # where it was first seen, shares of the picture
+        ]
+
+    def update(
+        self,
+        records: Records,
+        new: BoolArray,
+        anchors: Points,
+        boxes: tuple[IntArray, NDArray[np.float64], tuple[int, int]],
+    ) -> list[Crossing]:
+        """Judge one frame; ``records`` are written to.
+
+        Args:
+            records: (N,) what is remembered of the frame's tracks.
+            new: (N,) which are seen for the first time.
+            anchors: (N, 3, 2) feet, centre and head in px.
+            boxes: (N,) labels, (N,) heights in px, and the frame's (width, height).
+        """
+        label, height, frame_size = boxes
+        size = np.array(frame_size, np.float64)
+        points = anchors[:, self._anchor]
+        start, vector = self._start * size, (self._end - self._start) * size
+        length = np.hypot(vector[:, 0], vector[:, 1])
+        delta = points - start
+        distance = (vector[:, 0] * delta[..., 1] - vector[:, 1] * delta[..., 0]) / length
+        along = (vector[:, 0] * delta[..., 0] + vector[:, 1] * delta[..., 1]) / length**2
+        raw = np.where(distance < 0, -1, 1).astype(np.int8)
+        if new.any():
+            records["side"][new], records["origin"][new] = raw[new], anchors[new] / size
+            records["distance"][new], records["along"][new] = distance[new], along[new]
+        self._note_passages(records, distance, along)
+        records["distance"], records["along"] = distance, along
+
+        flipped = (raw != records["side"]) & (np.abs(distance) > self._share * height[:, None] + self._band_px)
+        if not flipped.any():
+            return []
+        moved = points - records["origin"][:, self._anchor] * size
+        flipped &= np.hypot(moved[..., 0], moved[..., 1]) >= self._min_move * height[:, None]
+        records["side"] = np.where(flipped, raw, records["side"])
+        counts = flipped & (records["through"] >= 0) & (records["through"] <= 1) & self._wanted[:, label].T
+        return [Crossing(int(r), int(c), "in" if raw[r, c] > 0 else "out") for r, c in np.argwhere(counts)]
+
+    @staticmethod
+    def _note_passages(records: Records, distance: NDArray[np.float64], along: NDArray[np.float64]) -> None:
+        before = records["distance"]
+        passed = (before < 0) != (distance < 0)
+        if not passed.any():
+            return
+        share = np.abs(before) / np.maximum(np.abs(before) + np.abs(distance), 1e-9)
+        through = records["along"] + share * (along - records["along"])
+        records["through"] = np.where(passed, through, records["through"])
