@@ -17,8 +17,8 @@ class Draft:
 
     Attributes:
         topic: Where it will be published.
-        priority: 0 goes first when room is needed, 9 last (verdicts).
-        envelope: CloudEvents attributes and ``data`` without ``sequence``; the outbox may write into it.
+        priority: 0 goes first when room is needed, 9 last (verdicts), 10 never (what went).
+        envelope: CloudEvents attributes and ``data`` without ``sequence``; the outbox writes the latency into it.
         decided_t_s: ``time.monotonic()`` of the frame's arrival; ``data.latency_ms`` is measured from here. ``None``: no latency.
     """
 

@@ -1,0 +1,124 @@
+"""Events to bytes and back. Strict in what is written, tolerant to fields a later revision added in what is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from edgevision.errors import EventError
+from edgevision.events.payloads import Data
+from edgevision.events.schema import EVENT_MODELS, EVENT_TYPES, AnyEvent
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def dump(document: Mapping[str, Any]) -> bytes:
+    """Compact JSON, UTF-8.
+
+    Raises:
+        EventError: Something in it is no JSON, NaN included.
+    """
+    try:
+        return _encode(document).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        msg = f"event is not JSON: {error}"
+        raise EventError(msg) from error
+
+
+def encode(event: AnyEvent) -> bytes:
+    """An event as it is published.
+
+    Raises:
+        EventError: It carries fields that its type does not have.
+    """
+    _refuse_unknown(event, event.type)
+    document = event.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
+    del document["datacontenttype"]
+    document["time"] = timestamp(event.time)
+    if event.publishedat is None:
+        del document["historical"]
+    else:
+        document["publishedat"] = timestamp(event.publishedat)
+    return dump(document)
+
+
+def decode(body: bytes) -> AnyEvent:
+    """The typed event; ``data`` is an instance of the payload model of its type.
+
+    Raises:
+        EventError: It is no JSON, no event, or of a type that this version does not know.
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        msg = f"not JSON: {error}"
+        raise EventError(msg) from error
+    type_ = document.get("type") if isinstance(document, dict) else None
+    model = EVENT_MODELS.get(type_) if isinstance(type_, str) else None
+    if model is None:
+        msg = (
+            f"no event of this contract: type is {type_!r}"
+            if type_
+            else "no event: a JSON object with a type is expected"
+        )
+        raise EventError(msg)
+    try:
+        return model.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        raise EventError(_explain(str(type_), error)) from error
+
+
+def check_data(family: str, name: str, data: Mapping[str, Any]) -> None:
+    """Hold a payload against its model before it is written.
+
+    Raises:
+        EventError: There is no such event, or a field is missing, wrong or unknown.
+    """
+    model = EVENT_TYPES.get((family, name))
+    if model is None:
+        msg = f"no event {family}.{name} in version 1 of the contract"
+        raise EventError(msg)
+    try:
+        checked: Data = model.model_validate_json(dump(data), strict=True)
+    except ValidationError as error:
+        raise EventError(_explain(f"{family}.{name}", error)) from error
+    _refuse_unknown(checked, f"{family}.{name}")
+
+
+def stamp(body: bytes, *, historical: bool, published: datetime) -> bytes:
+    """A stored event with the two attributes that belong to its publication, written at the end."""
+    tail = f',"historical":{"true" if historical else "false"},"publishedat":"{timestamp(published)}"}}'
+    return body[:-1] + tail.encode()
+
+
+def timestamp(time: datetime) -> str:
+    """RFC 3339, UTC, always with microseconds, so that text sorts like time."""
+    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _refuse_unknown(model: BaseModel, path: str) -> None:
+    if model.model_extra:
+        msg = f"{path}: unknown field {', '.join(sorted(model.model_extra))}"
+        raise EventError(msg)
+    for name in model.model_fields_set:
+        value = getattr(model, name)
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, BaseModel):
+                _refuse_unknown(item, f"{path}.{name}")
+
+
+def _explain(what: str, error: ValidationError) -> str:
+    first, *more = error.errors(include_url=False, include_input=True)
+    where = ".".join(str(part) for part in first["loc"])
+    given = repr(first["input"])
+    shown = given if len(given) <= 60 else given[:57] + "..."  # noqa: PLR2004 - for one line
+    text = (
+        f"{what}: {where}: {first['msg']}"
+        if first["type"] == "missing"
+        else f"{what}: {where}: {first['msg']}, got {shown}"
+    )
+    return f"{text} (and {len(more)} more)" if more else text
