@@ -57,7 +57,7 @@ def onnx_header(path: Path) -> OnnxHeader:
             elif number == 8 and isinstance(value, memoryview):
                 entry = dict(_fields(value))
                 domain, version = entry.get(1, memoryview(b"")), entry.get(2)
-                if domain in (b"", b"ai.onnx") and isinstance(version, int):
+                if isinstance(domain, memoryview) and bytes(domain) in {b"", b"ai.onnx"} and isinstance(version, int):
                     opset = version
     except (IndexError, ValueError):
         has_graph = False
