@@ -1,0 +1,279 @@
+"""One model, many cameras: fair batches, scaled by a small pool while the model runs the batch before.
+
+Two halves take turns: the model reads one while frames that arrive are scaled into the other. A live camera keeps its
+newest frame only, a lossless one a short queue that makes its source wait; every frame that is accepted is either
+answered or reported as skipped, in order for each camera.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for_all
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edgevision.errors import ImageError, SourceError
+from edgevision.inference.base import Detector
+from edgevision.inference.preprocess import BatchBuffer
+from edgevision.types import Detections, Frame
+
+Policy = Literal["latest", "block"]
+SkipReason = Literal["newer_frame", "unreadable", "removed"]
+
+_IDLE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of one frame went; the first three add up to the time from ``put`` to the result.
+
+    Attributes:
+        queue_ms: Waiting for the pool and for the model.
+        scale_ms: Decoding to pixels and scaling.
+        infer_ms: The model with its decoding, for the whole batch.
+        batch: Pictures in the batch.
+    """
+
+    queue_ms: float
+    scale_ms: float
+    infer_ms: float
+    batch: int
+
+
+OnResult = Callable[[Frame, Detections, Timings], None]
+OnSkip = Callable[[Frame, SkipReason, str], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entry:
+    frame: Frame
+    lane: _Lane
+    arrived_s: float
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """One camera's frames that wait for a place in a batch."""
+
+    policy: Policy
+    capacity: int
+    waiting: deque[_Entry] = field(default_factory=deque)
+    gone: bool = False
+
+    def full(self) -> bool:
+        return self.policy == "block" and len(self.waiting) >= self.capacity
+
+    def push(self, entry: _Entry) -> _Entry | None:
+        """Queue ``entry``; returns what it replaces."""
+        replaced = self.waiting.popleft() if self.policy == "latest" and self.waiting else None
+        self.waiting.append(entry)
+        return replaced
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    entry: _Entry
+    slot: int
+    scaled: Future[float]
+
+
+@dataclass(slots=True, eq=False)
+class _Half:
+    """A batch: its memory and the frames in it that have not been answered yet."""
+
+    buffer: BatchBuffer
+    pool: ThreadPoolExecutor
+    jobs: deque[_Job] = field(default_factory=deque)
+
+    def share(self, lane: _Lane, lanes: int) -> int:
+        """How many places ``lane`` may still take: a live camera one in all, a lossless one its fair part."""
+        allowed = 1 if lane.policy == "latest" else max(1, self.buffer.capacity // lanes)
+        return allowed - sum(job.entry.lane is lane for job in self.jobs)
+
+    def take(self, entry: _Entry) -> None:
+        slot = len(self.jobs)
+        self.jobs.append(_Job(entry, slot, self.pool.submit(_scale, self.buffer, slot, entry.frame)))
+
+
+def _scale(buffer: BatchBuffer, slot: int, frame: Frame) -> float:
+    began = time.perf_counter()
+    buffer.fill(slot, frame)
+    return (time.perf_counter() - began) * 1e3
+
+
+class Batcher:
+    """Collects frames of many cameras for one detector.
+
+    Every method may be called from any thread; ``run`` is one at a time.
+
+    Args:
+        on_result: Called in the thread of ``run`` with each answered frame; its waiting holds the model back.
+        on_skip: Called with each accepted frame that gets no answer, why, and a line of detail.
+        scale_threads: Threads that scale pixels.
+    """
+
+    def __init__(self, on_result: OnResult, on_skip: OnSkip, *, scale_threads: int = 2) -> None:
+        self._on_result = on_result
+        self._on_skip = on_skip
+        self._scale_threads = scale_threads
+        self._lanes: dict[str, _Lane] = {}
+        self._turns: deque[_Lane] = deque()
+        self._filling: _Half | None = None
+        self._refusing = False
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def add(self, camera: str, policy: Policy, capacity: int = 4) -> None:
+        """Accept frames of a camera: its newest one (``latest``), or up to ``capacity`` waiting (``block``)."""
+        with self._changed:
+            if camera in self._lanes:
+                msg = f"camera {camera} was added already"
+                raise ValueError(msg)
+            self._lanes[camera] = lane = _Lane(policy, capacity)
+            self._turns.append(lane)
+
+    def remove(self, camera: str) -> None:
+        """Forget a camera; its waiting frames are skipped, those in a batch are still answered."""
+        with self._changed:
+            lane = self._lanes.pop(camera)
+            self._turns.remove(lane)
+            lane.gone = True
+            waiting = list(lane.waiting)
+            lane.waiting.clear()
+            self._changed.notify_all()
+        for entry in waiting:
+            self._on_skip(entry.frame, "removed", "")
+
+    def put(self, frame: Frame) -> bool:
+        """Offer a frame of the camera it names; waits while that camera's queue is full.
+
+        Returns:
+            Whether it was accepted: not after ``close`` or ``remove``, nor while a stop drains.
+        """
+        with self._changed:
+            lane = self._lanes.get(frame.camera)
+            if lane is None:
+                return False
+            self._changed.wait_for(lambda: self._deaf(lane) or not lane.full())
+            if self._deaf(lane):
+                return False
+            replaced = lane.push(_Entry(frame, lane, time.perf_counter()))
+            self._fill()
+            self._changed.notify_all()
+        if replaced is not None:
+            self._on_skip(replaced.frame, "newer_frame", "")
+        return True
+
+    def close(self) -> None:
+        """Accept no more frames; ``run`` returns when those accepted are answered."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def run(self, detector: Detector, stop: threading.Event) -> None:
+        """Answer frames until ``stop`` is set or the batcher closed, and everything accepted is answered.
+
+        When it raises, frames without an answer wait again, and another ``run`` goes on with them.
+
+        Raises:
+            BackendError: The detector failed.
+        """
+        with ThreadPoolExecutor(self._scale_threads, "scale") as pool:
+            spare, filling = (_Half(BatchBuffer(detector.input, detector.max_batch), pool) for _ in range(2))
+            with self._changed:
+                self._filling = filling
+                self._refusing = False
+                self._fill()
+                self._changed.notify_all()
+            try:
+                while self._seal(spare, stop):
+                    spare, filling = filling, spare
+                    self._answer(detector, spare)
+            finally:
+                self._give_back([*spare.jobs, *filling.jobs])
+
+    def _deaf(self, lane: _Lane) -> bool:
+        return self._closed or self._refusing or lane.gone
+
+    def _fill(self) -> None:
+        """Give waiting frames the free places of the half being filled, one a camera in turn. Needs the lock."""
+        half = self._filling
+        while half is not None and len(half.jobs) < half.buffer.capacity:
+            lane = self._next_lane(half)
+            if lane is None:
+                return
+            half.take(lane.waiting.popleft())
+
+    def _next_lane(self, half: _Half) -> _Lane | None:
+        for _ in range(len(self._turns)):
+            lane = self._turns[0]
+            self._turns.rotate(-1)
+            if lane.waiting and half.share(lane, len(self._lanes)) > 0:
+                return lane
+        return None
+
+    def _seal(self, spare: _Half, stop: threading.Event) -> bool:
+        """Wait for frames, then let ``spare`` be filled instead; ``False`` when there will be none."""
+        with self._changed:
+            while self._filling is None or not self._filling.jobs:
+                if self._refusing or self._closed:
+                    return False
+                if stop.is_set():
+                    self._refusing = True
+                else:
+                    self._changed.wait(_IDLE_S)
+            if stop.is_set():
+                self._refusing = True
+            self._filling = spare
+            self._fill()
+            self._changed.notify_all()
+        return True
+
+    def _answer(self, detector: Detector, half: _Half) -> None:
+        """Run the model on a half and hand out the answers, each frame leaving the half with its own."""
+        unreadable = {job: exc for job in half.jobs if (exc := _why_unreadable(job)) is not None}
+        slots = [job.slot for job in half.jobs if job not in unreadable]
+        began = time.perf_counter()
+        answers = iter(detector.infer(half.buffer.batch(slots)) if slots else ())
+        ended = time.perf_counter()
+        while half.jobs:
+            job = half.jobs[0]
+            if job in unreadable:
+                self._on_skip(job.entry.frame, "unreadable", unreadable[job])
+            else:
+                scale_ms = job.scaled.result()
+                queue_ms = (began - job.entry.arrived_s) * 1e3 - scale_ms
+                timings = Timings(queue_ms, scale_ms, (ended - began) * 1e3, len(slots))
+                self._on_result(job.entry.frame, next(answers), timings)
+            half.jobs.popleft()
+
+    def _give_back(self, jobs: list[_Job]) -> None:
+        """Put frames without an answer, oldest first, back to the heads of their queues."""
+        with self._changed:
+            self._filling = None
+        wait_for_all([job.scaled for job in jobs])
+        skipped: list[tuple[Frame, SkipReason]] = []
+        with self._changed:
+            for job in reversed(jobs):
+                lane = job.entry.lane
+                if lane.gone:
+                    skipped.append((job.entry.frame, "removed"))
+                elif lane.policy == "latest" and lane.waiting:
+                    skipped.append((job.entry.frame, "newer_frame"))
+                else:
+                    lane.waiting.appendleft(job.entry)
+        for frame, reason in reversed(skipped):
+            self._on_skip(frame, reason, "")
+
+
+def _why_unreadable(job: _Job) -> str | None:
+    """Wait for a frame's pixels; what is wrong with them, if anything."""
+    try:
+        job.scaled.result()
+    except (SourceError, ImageError) as exc:
+        return str(exc)
+    return None
