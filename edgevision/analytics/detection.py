@@ -12,7 +12,7 @@ from pydantic import Field as Setting
 from edgevision.analytics.base import AnalysisContext, State
 from edgevision.analytics.clock import StreamClock
 from edgevision.analytics.payload import box, score
-from edgevision.analytics.records import Field, Records, TrackTable
+from edgevision.analytics.table import Field, Records, TrackTable
 from edgevision.config.settings import PositiveSeconds, Settings, Unit
 from edgevision.types import Frame, FrameTime, IntArray, Occurrence, Tracks
 
@@ -128,11 +128,12 @@ class Detection:
         return [self._occurrence("disappeared", gone, int(row), time) for row in np.flatnonzero(gone["shown"])]
 
     def _occurrence(self, name: str, records: Records, row: int, time: FrameTime) -> Occurrence:
-        data = {
+        data: dict[str, object] = {
             "track_id": int(records["id"][row]),
             "label": self._classes[records["label"][row]],
             "score": score(records["best" if name == "disappeared" else "score"][row]),
-            "xyxy": box(records["box"][row]),
-            "duration_s": round(float(records["seen"][row] - records["first_s"][row]), 2),
+            "box": box(records["box"][row]),
         }
+        if name != "appeared":
+            data["seen_s"] = round(float(records["seen"][row] - records["first_s"][row]), 2)
         return Occurrence("detection", name, time, data, size=self._size)

@@ -1,11 +1,11 @@
-"""Counts per interval of the wall clock: published always, zeros too, and with how much of the time was really watched."""
+"""Counts per interval of the wall clock: published always, zeros too, with how much of the time was really watched."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ class _Counts:
     back: int = 0
     peak: int = 0
     object_s: float = 0.0
+    dwell_s: float = 0.0
+    longest_s: float = 0.0
 
 
 class Intervals:
@@ -98,13 +100,15 @@ class Intervals:
         else:
             counts.back += 1
 
-    def passed(self, zone: int, action: Literal["entered", "left"]) -> None:
-        """Count a passage of a zone's border."""
+    def passed(self, zone: int, dwell_s: float | None) -> None:
+        """Count who entered a zone, or left it after ``dwell_s``."""
         counts = self._counts[self._lines + zone]
-        if action == "entered":
+        if dwell_s is None:
             counts.forth += 1
-        else:
-            counts.back += 1
+            return
+        counts.back += 1
+        counts.dwell_s += dwell_s
+        counts.longest_s = max(counts.longest_s, dwell_s)
 
     def occupied(self, occupancy: NDArray[np.int64]) -> None:
         """Note the (zones,) numbers inside now, for the peak."""
@@ -168,7 +172,7 @@ class Intervals:
         offset = self._tz.utcoffset(start.astimezone(self._tz).replace(tzinfo=None)) or timedelta()
         common = {
             "start": start.isoformat(),
-            "offset_min": round(offset.total_seconds() / 60),
+            "utc_offset_s": round(offset.total_seconds()),
             "expected_s": expected_s,
             "observed_s": round(observed_s, 1),
             "status": status,
@@ -176,14 +180,22 @@ class Intervals:
         }
         payloads: list[Payload] = []
         for (kind, name), counts in zip(self._names, self._counts, strict=True):
-            own: Payload = {"in": counts.forth, "out": counts.back}
-            if kind == "zone":
-                mean = counts.object_s / self._observed_s if self._observed_s else 0.0
-                own = {
-                    "entered": counts.forth,
-                    "left": counts.back,
-                    "occupancy": round(mean, 2),
-                    "peak": counts.peak,
-                }
+            own = self._line(counts) if kind == "line" else self._zone(counts)
             payloads.append({kind: name, **common, **own})
         return payloads
+
+    @staticmethod
+    def _line(counts: _Counts) -> Payload:
+        return {"count_in": counts.forth, "count_out": counts.back}
+
+    def _zone(self, counts: _Counts) -> Payload:
+        payload: Payload = {
+            "entered": counts.forth,
+            "left": counts.back,
+            "occupancy_mean": round(counts.object_s / self._observed_s, 2) if self._observed_s else 0.0,
+            "occupancy_max": counts.peak,
+        }
+        if counts.back:
+            payload["dwell_mean_s"] = round(counts.dwell_s / counts.back, 2)
+            payload["dwell_max_s"] = round(counts.longest_s, 2)
+        return payload

@@ -1,7 +1,7 @@
 """Directed lines: who crossed, and which way.
 
-A crossing counts when an object that stood clearly on one side stands clearly on the other, and its path went through the
-segment, not round its ends. "Clearly" is a band on both sides of the line in which flicker means nothing.
+A crossing counts when an object that stood clearly on one side stands clearly on the other, and its path went through
+the segment, not round its ends. "Clearly" is a band on both sides of the line in which flicker means nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from edgevision.analytics.base import AnalysisContext
-from edgevision.analytics.records import Field as RecordField
-from edgevision.analytics.records import Records
+from edgevision.analytics.table import Field as RecordField
+from edgevision.analytics.table import Records
 from edgevision.config.settings import Name, RelativePoint, Settings
 from edgevision.geometry import Anchor, Points
 from edgevision.types import BoolArray, IntArray
@@ -26,7 +26,7 @@ ANCHORS: tuple[Anchor, ...] = ("feet", "centre", "head")
 
 
 class LineSettings(Settings):
-    """A directed line. Who stands at `from`, looks towards `to` and sees an object go from left to right sees it go `in`."""
+    """A directed line: `in` is from left to right for who stands at `from` and looks towards `to`."""
 
     from_: RelativePoint = Field(alias="from")
     """Start [x, y] in shares of the picture, 0..1, y down."""

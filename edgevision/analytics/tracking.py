@@ -1,21 +1,21 @@
 """Ids that last over frames: a vectorised ByteTrack, and a tracker that does not track.
 
-Method: Zhang et al. 2022, "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (arXiv:2110.06864), with
-time in seconds instead of frames, and a last association with enlarged boxes for low frame rates (Yang et al. 2023,
-"C-BIoU", arXiv:2211.14317).
+Method: Zhang et al. 2022, "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (arXiv:2110.06864),
+with time in seconds instead of frames, and a last association with enlarged boxes for low frame rates (Yang et al.
+2023, "C-BIoU", arXiv:2211.14317).
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import lap  # type: ignore[import-untyped]
 import numpy as np
 from pydantic import Field, model_validator
 
 from edgevision.analytics import kalman
+from edgevision.analytics.assignment import Pairs, assign
 from edgevision.analytics.base import State
-from edgevision.analytics.records import Records, dump, load
+from edgevision.analytics.table import Records, dump, load
 from edgevision.config.settings import PositiveSeconds, Settings, Unit
 from edgevision.geometry import iou
 from edgevision.types import BoolArray, Detections, FloatArray, IntArray, Tracks
@@ -30,8 +30,6 @@ _DTYPE: np.dtype[np.void] = np.dtype(
         ("cov", "f8", (3, 4)),
     ]
 )
-_Pairs = tuple[IntArray, IntArray]
-_TIE = np.float32(1.00001)  # equal rivals are ambiguous, rounding or not
 RECENT_S = 0.5  # so long unseen, a track may still be matched with a weak detection
 
 
@@ -138,7 +136,7 @@ class ByteTrack:
         if dt_s > 0 and len(tracks):
             tracks["mean"], tracks["cov"] = kalman.predict(tracks["mean"], tracks["cov"], dt_s)
 
-    def _associate(self, detections: Detections) -> _Pairs:
+    def _associate(self, detections: Detections) -> Pairs:
         """Rows of tracks and of detections that belong together."""
         tracks, settings = self._tracks, self._set
         if not len(tracks) or not len(detections):
@@ -150,7 +148,7 @@ class ByteTrack:
         weak = ~strong & (detections.score >= settings.low_score)
         confirmed = tracks["id"] > 0
         free, open_ = confirmed.copy(), strong.copy()
-        pairs: list[_Pairs] = []
+        pairs: list[Pairs] = []
 
         def take(
             rows: BoolArray,
@@ -158,7 +156,7 @@ class ByteTrack:
             value: FloatArray,
             least: float,
         ) -> None:
-            r, c = _match(value, rows, cols, least)
+            r, c = assign(value, rows, cols, least)
             free[r] = False
             open_[c] = False
             pairs.append((r, c))
@@ -234,26 +232,6 @@ class ByteTrack:
         lost = np.setdiff1d(self._tracks["id"], self._tracks["id"][keep])
         self._finished = np.concatenate([self._finished, lost[lost > 0]])
         self._tracks, self._source = self._tracks[keep], self._source[keep]
-
-
-def _match(value: FloatArray, rows: BoolArray, cols: BoolArray, least: float) -> _Pairs:
-    """Pairs of the masked rows and columns with the greatest sum of ``value``, each greater than ``least``.
-
-    A pair that is worth as much as all its rivals in row and column together is part of a best solution (exchanging it
-    for them gains nothing), so it is taken at once; only the ambiguous rest is an assignment problem.
-    """
-    part = np.where((value > least) & rows[:, None] & cols, value, np.float32(0))
-    rivals = part.sum(axis=1)[:, None] + part.sum(axis=0)
-    r, c = np.nonzero(3 * part > rivals * _TIE)
-    part[r] = 0
-    part[:, c] = 0
-    rest_r, rest_c = part.any(axis=1).nonzero()[0], part.any(axis=0).nonzero()[0]
-    if len(rest_r):
-        some = part[rest_r][:, rest_c].astype(np.float64)
-        _, x, _ = lap.lapjv(np.where(some > 0, 1 - some, 2.0), extend_cost=True, cost_limit=1.0)
-        got = (x >= 0).nonzero()[0]
-        r, c = np.concatenate([r, rest_r[got]]), np.concatenate([c, rest_c[x[got]]])
-    return r, c
 
 
 class UntrackedSettings(Settings):

@@ -15,8 +15,8 @@ from edgevision.analytics.clock import StreamClock
 from edgevision.analytics.intervals import Intervals, Payload
 from edgevision.analytics.lines import Lines, LineTable
 from edgevision.analytics.payload import box
-from edgevision.analytics.records import Field as RecordField
-from edgevision.analytics.records import Records, TrackTable
+from edgevision.analytics.table import Field as RecordField
+from edgevision.analytics.table import Records, TrackTable
 from edgevision.analytics.zones import Passage, Zones, ZoneTable
 from edgevision.config.settings import PositiveSeconds, Settings
 from edgevision.geometry import all_anchors
@@ -147,12 +147,13 @@ class Traffic:
     def _passages(self, passages: list[Passage], records: Records, time: FrameTime) -> list[Occurrence]:
         found = []
         for passage in passages:
-            self._intervals.passed(passage.zone, passage.action)
+            self._intervals.passed(passage.zone, passage.dwell_s)
             data: Payload = {
                 "zone": self._zones.names[passage.zone],
                 "action": passage.action,
             }
-            data["dwell_s"] = None if passage.dwell_s is None else round(passage.dwell_s, 2)
+            if passage.dwell_s is not None:
+                data["dwell_s"] = round(passage.dwell_s, 2)
             found.append(self._occurrence("zone", data, records, passage.row, time))
         return found
 
@@ -160,7 +161,7 @@ class Traffic:
         about = {
             "track_id": int(records["id"][row]),
             "label": self._classes[records["label"][row]],
-            "xyxy": box(records["box"][row]),
+            "box": box(records["box"][row]),
         }
         return Occurrence("traffic", name, time, {**data, **about}, size=self._size)
 

@@ -12,8 +12,8 @@ from pydantic import Field, field_validator
 
 from edgevision.analytics.base import AnalysisContext
 from edgevision.analytics.lines import ANCHORS
-from edgevision.analytics.records import Field as RecordField
-from edgevision.analytics.records import Records
+from edgevision.analytics.table import Field as RecordField
+from edgevision.analytics.table import Records
 from edgevision.config.settings import Name, RelativePoint, Seconds, Settings
 from edgevision.geometry import Anchor, Points, Polygons, polygon_problem
 from edgevision.types import IntArray
