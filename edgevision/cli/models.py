@@ -1,0 +1,231 @@
+"""`edgevision models`: model bundles, listed, shown, verified, and made of somebody else's ONNX."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from edgevision.errors import BundleCorrupt, BundleError, EdgevisionError, UnsafeModel
+
+if TYPE_CHECKING:
+    from edgevision.bundle import Bundle
+    from edgevision.inference.selftest import GoldenResult
+
+app = typer.Typer(help="Model bundles: import, list, show, verify.", no_args_is_help=True)
+
+_JSON = typer.Option(False, "--json", help="For machines.")
+_BUNDLE = typer.Argument(..., metavar="BUNDLE", help="Folder of a bundle.")
+
+
+@app.command("import")
+def import_(  # noqa: PLR0913 - one a command-line option
+    file: Path = typer.Argument(..., metavar="FILE.onnx", help="A detector as ONNX."),
+    *,
+    out: Path = typer.Option(..., help="The bundle's folder, e.g. models/people."),
+    name: str | None = typer.Option(None, help="Name of the bundle; without it the folder's."),
+    version: str = typer.Option("1", help="Version of the bundle."),
+    classes: Path | None = typer.Option(None, help="Class names, one a line, or a YAML file with `names`."),
+    family: str | None = typer.Option(None, help="yolo (v5, v8, 11), yolo-e2e (v10, 26) or yolox."),
+    size: str | None = typer.Option(None, help="Input size, WIDTHxHEIGHT, where the file leaves it open."),
+    threshold: float = typer.Option(0.25, min=0, max=1, help="Minimum score."),
+    licence: str | None = typer.Option(None, help="Licence of the weights (SPDX id)."),
+    golden: list[Path] = typer.Option([], help="A picture for the self-test; may be repeated."),  # noqa: B008 - typer
+    force: bool = typer.Option(False, "--force", help="Replace an existing bundle."),
+    as_json: bool = _JSON,
+) -> None:
+    """Make a bundle of an ONNX file: its metadata and shapes are read, only the rest must be given."""
+    from edgevision.inference.importer import Said, import_onnx, read_classes
+
+    said = Said(
+        name=name or _slug(out.name),
+        version=version,
+        classes=read_classes(classes) if classes else None,
+        family=_family(family),
+        size=_size(size),
+        threshold=threshold,
+        licence=licence,
+        golden=tuple(golden),
+    )
+    bundle = import_onnx(file, out, said, replace=force)
+    _print_bundle(bundle, as_json=as_json)
+
+
+@app.command("list")
+def list_(
+    folder: Path = typer.Argument(Path("models"), help="Folder that holds bundles."), *, as_json: bool = _JSON
+) -> None:
+    """List the bundles of a folder; exit code 1 when one of them cannot be read."""
+    from edgevision.bundle import MANIFEST, read_bundle
+
+    rows: list[dict[str, Any]] = []
+    if not folder.is_dir():
+        msg = f"{folder} is no folder"
+        raise BundleError(msg)
+    for item in sorted(path.parent for path in folder.glob(f"*/{MANIFEST}")):
+        try:
+            rows.append(_row(read_bundle(item)))
+        except BundleError as exc:
+            rows.append({"folder": str(item), "error": str(exc)})
+    if as_json:
+        typer.echo(json.dumps(rows))
+    else:
+        _print_list(folder, rows)
+    if any("error" in row for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(folder: Path = _BUNDLE, *, as_json: bool = _JSON) -> None:
+    """Show what a bundle holds."""
+    from edgevision.bundle import read_bundle
+
+    _print_bundle(read_bundle(folder), as_json=as_json)
+
+
+@app.command()
+def verify(
+    folder: Path = _BUNDLE,
+    *,
+    device: str = typer.Option("cpu", help="Where the golden pictures run: auto, cpu, cuda or tensorrt."),
+    as_json: bool = _JSON,
+) -> None:
+    """Compare every file with its hash, then run the golden pictures; exit code 1 when something differs."""
+    from edgevision.bundle import read_bundle, verify_files
+
+    bundle = read_bundle(folder)
+    try:
+        verify_files(bundle)
+        results = _golden(bundle, device)
+    except (BundleCorrupt, UnsafeModel) as exc:
+        if as_json:
+            typer.echo(json.dumps({"ok": False, "error": str(exc)}))
+        else:
+            typer.echo(f"error: {exc}", err=True)
+        raise typer.Exit(1) from None
+    good = all(result.ok for result in results)
+    if as_json:
+        typer.echo(json.dumps({"ok": good, "model": bundle.model_ref, "golden": [_result(item) for item in results]}))
+    else:
+        _print_verified(bundle, results)
+    if not good:
+        raise typer.Exit(1)
+
+
+def _golden(bundle: Bundle, device: str) -> list[GoldenResult]:
+    from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+    from edgevision.inference.selftest import selftest
+
+    if device not in {"auto", "cpu", "cuda", "tensorrt"}:
+        msg = f"--device {device} is not known; allowed: auto, cpu, cuda, tensorrt"
+        raise EdgevisionError(msg)
+    detector = OnnxDetector(bundle, OnnxSettings.model_validate({"device": device}))
+    try:
+        return selftest(bundle, detector)
+    finally:
+        detector.close()
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63]
+
+
+def _family(text: str | None) -> Any:  # noqa: ANN401 - a literal, checked here
+    if text not in {None, "yolo", "yolo-e2e", "yolox"}:
+        msg = f"--family {text} is not known; allowed: yolo, yolo-e2e, yolox"
+        raise EdgevisionError(msg)
+    return text
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,3})(?:x([1-9]\d{0,3}))?", text)
+    if match is None:
+        msg = f"--size {text} is no size; write WIDTHxHEIGHT, e.g. 640x640"
+        raise EdgevisionError(msg)
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _row(bundle: Bundle) -> dict[str, Any]:
+    manifest = bundle.manifest
+    return {
+        "folder": str(bundle.folder),
+        "model": bundle.model_ref,
+        "family": manifest.family,
+        "input": f"{manifest.input.width}x{manifest.input.height}",
+        "classes": list(manifest.classes),
+        "artefacts": [f"{item.file} ({item.precision})" for item in manifest.artefacts],
+        "golden": len(manifest.golden),
+        "licence": manifest.licence,
+    }
+
+
+def _result(result: GoldenResult) -> dict[str, Any]:
+    return {
+        "file": result.file,
+        "ok": result.ok,
+        "expected": result.expected,
+        "matched": result.matched,
+        "worst_iou": round(result.worst_iou, 4),
+        "worst_score": round(result.worst_score, 4),
+        "problems": list(result.problems),
+    }
+
+
+def _short(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 8 else f"{', '.join(names[:6])}, ... ({len(names)})"  # noqa: PLR2004
+
+
+def _print_bundle(bundle: Bundle, *, as_json: bool) -> None:
+    if as_json:
+        body = bundle.manifest.model_dump(mode="json", by_alias=True)
+        typer.echo(json.dumps({"folder": str(bundle.folder), "model": bundle.model_ref, "manifest": body}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    row = _row(bundle)
+    table = Table("", "", show_header=False, title=row["model"], title_justify="left")
+    for key in ("folder", "family", "input", "classes", "artefacts", "golden", "licence"):
+        value = row[key]
+        table.add_row(key, _short(value) if isinstance(value, list) else str(value))
+    thresholds = ", ".join(f"{name} {score:g}" for name, score in bundle.manifest.thresholds.items())
+    table.add_row("thresholds", thresholds)
+    for file, values in bundle.manifest.metrics.items():
+        table.add_row(f"metrics {file}", json.dumps(values))
+    Console().print(table)
+
+
+def _print_list(folder: Path, rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    if not rows:
+        typer.echo(f"no bundles in {folder}")
+        return
+    table = Table(Column("model", no_wrap=True), "family", "input", "classes", "artefacts", "licence")
+    for row in rows:
+        if "error" in row:
+            table.add_row(row["folder"], f"[red]{row['error']}[/red]")
+        else:
+            classes = row["classes"]
+            count = ", ".join(classes) if len(classes) <= 2 else str(len(classes))  # noqa: PLR2004 - what fits a column
+            cells = (row["family"], row["input"], count, ", ".join(row["artefacts"]), row["licence"])
+            table.add_row(row["model"], *cells)
+    Console().print(table)
+
+
+def _print_verified(bundle: Bundle, results: list[GoldenResult]) -> None:
+    files = len(bundle.files)
+    typer.echo(f"{bundle.model_ref}: {files} file{'s' if files > 1 else ''} as in the manifest")
+    if not results:
+        typer.echo("it has no golden pictures, so nothing was run")
+    for item in results:
+        scores = f"worst IoU {item.worst_iou:.3f}, worst score change {item.worst_score:.3f}"
+        typer.echo(f"{'good' if item.ok else 'BAD '} {item.file}: {item.matched} of {item.expected} boxes, {scores}")
+        for problem in item.problems:
+            typer.echo(f"     {problem}")

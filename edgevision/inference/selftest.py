@@ -1,0 +1,164 @@
+"""The golden test: a bundle's pictures must give the boxes that they gave when the bundle was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from edgevision.bundle import Bundle, Golden
+from edgevision.errors import ImageError
+from edgevision.geometry import iou
+from edgevision.inference.base import Detector
+from edgevision.inference.preprocess import single_batch
+from edgevision.types import Detections, Frame, FrameTime, Image
+
+MIN_IOU = 0.9
+SCORE_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenResult:
+    """How one golden picture came out.
+
+    Attributes:
+        file: The picture.
+        expected: Boxes that the manifest holds.
+        matched: How many of them were found again.
+        worst_iou: Smallest overlap of a matched box, 1 without any.
+        worst_score: Largest change of a matched box's score.
+        problems: What differs, a line each.
+    """
+
+    file: str
+    expected: int
+    matched: int
+    worst_iou: float
+    worst_score: float
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing differs."""
+        return not self.problems
+
+
+class Picture:
+    """The pixels of an image file, as a frame has them."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in px."""
+        return self._image.shape[1], self._image.shape[0]
+
+    def bgr(self) -> Image:
+        """(H, W, 3) uint8, BGR."""
+        return self._image
+
+    def scaled(self, width: int, height: int, order: Literal["rgb", "bgr"]) -> Image:
+        """(height, width, 3) uint8."""
+        resized = np.asarray(cv2.resize(self._image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        return resized if order == "bgr" else resized[..., ::-1]
+
+
+def read_picture(path: Path) -> Frame:
+    """An image file as a frame.
+
+    Raises:
+        ImageError: It is missing or no picture.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as exc:
+        msg = f"cannot read {path} ({exc.strerror or exc})"
+        raise ImageError(msg) from exc
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is None:
+        msg = f"{path} is no picture, or it is truncated"
+        raise ImageError(msg)
+    time = FrameTime(datetime.fromtimestamp(path.stat().st_mtime, timezone.utc), 0.0, "file")
+    return Frame("golden", 0, time, Picture(np.asarray(image, np.uint8)), name=path.name)
+
+
+def detect(detector: Detector, frame: Frame) -> Detections:
+    """What a detector sees in one frame.
+
+    Raises:
+        BackendError: The detector failed.
+        ImageError: The picture is broken.
+    """
+    return detector.infer(single_batch([frame], detector.input))[0]
+
+
+def golden_boxes(detector: Detector, picture: Path) -> list[dict[str, Any]]:
+    """What a manifest's ``golden`` item lists under ``boxes``: everything that the detector finds now.
+
+    Raises:
+        ImageError: The picture cannot be read.
+        BackendError: The detector failed.
+    """
+    found = detect(detector, read_picture(picture))
+    return [
+        {
+            "class": detector.classes[label],
+            "xyxy": [round(float(side), 1) for side in box],
+            "score": round(float(score), 4),
+        }
+        for box, score, label in zip(found.xyxy, found.score, found.label, strict=True)
+    ]
+
+
+def selftest(bundle: Bundle, detector: Detector) -> list[GoldenResult]:
+    """Run the golden pictures; ``detector`` must use the bundle's own thresholds.
+
+    Raises:
+        ImageError: A golden picture cannot be read.
+        BackendError: The detector failed.
+    """
+    floor = dict(zip(bundle.manifest.classes, bundle.thresholds(), strict=True))
+    return [
+        _compare(item, detect(detector, read_picture(bundle.path(item.file))), detector.classes, floor)
+        for item in bundle.manifest.golden
+    ]
+
+
+def _compare(item: Golden, found: Detections, classes: Sequence[str], floor: dict[str, float]) -> GoldenResult:
+    """Match expected boxes with found ones of their class; those near the threshold may come and go."""
+    wanted = np.array([box.xyxy for box in item.boxes], np.float32).reshape(-1, 4)
+    same = np.array([[box.class_name == classes[label] for label in found.label] for box in item.boxes], bool)
+    overlap = np.where(same.reshape(len(wanted), len(found)), iou(wanted, found.xyxy), 0)
+    problems, ious, changes = [], [1.0], [0.0]
+    for index, box in enumerate(item.boxes):
+        at = int(overlap[index].argmax()) if len(found) else -1
+        if at < 0 or overlap[index, at] < MIN_IOU:
+            if box.score > floor[box.class_name] + SCORE_TOLERANCE:
+                best = overlap[index, at] if at >= 0 else 0.0
+                problems.append(
+                    f"{box.class_name} {box.score:.2f} at {_where(box.xyxy)} not found, best IoU {best:.2f}"
+                )
+            continue
+        ious.append(float(overlap[index, at]))
+        changes.append(abs(float(found.score[at]) - box.score))
+        overlap[:, at] = -1
+        if changes[-1] > SCORE_TOLERANCE:
+            problems.append(
+                f"{box.class_name} at {_where(box.xyxy)}: score expected {box.score:.3f}, got {found.score[at]:.3f}"
+            )
+    new = np.flatnonzero((overlap >= 0).all(axis=0)) if len(wanted) else np.arange(len(found))
+    for box, score, label in zip(found.xyxy[new], found.score[new], found.label[new], strict=True):
+        name = classes[label]
+        if score > floor[name] + SCORE_TOLERANCE:
+            problems.append(f"{name} {score:.2f} at {_where(box)} was not there before")
+    return GoldenResult(item.file, len(wanted), len(ious) - 1, min(ious), max(changes), tuple(problems))
+
+
+def _where(xyxy: Iterable[float]) -> str:
+    return f"({', '.join(f'{side:.0f}' for side in xyxy)})"
