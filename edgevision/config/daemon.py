@@ -74,8 +74,8 @@ class CameraSettings(Settings):
     """Where frames come from."""
     model: Name
     """Name of the model that looks at them."""
-    tracker: SerializeAsAny[Settings]
-    """What gives detections lasting ids."""
+    tracker: SerializeAsAny[Settings] | None = None
+    """What gives detections lasting ids; when absent `bytetrack`, or `none` for a camera that only inspects."""
     analyses: list[SerializeAsAny[Settings]] = []
     """What is looked for in the tracks."""
     station: StationSettings = StationSettings()
@@ -160,7 +160,7 @@ def daemon_model(registry: Registry) -> type[DaemonSettings]:
     camera = _narrow(
         CameraSettings,
         source=(_union(registry.sources), ...),
-        tracker=(_union(registry.trackers), {"kind": next(iter(registry.trackers))}),
+        tracker=(_union(registry.trackers) | None, None),
         analyses=(list[_union(registry.analyses)], []),  # type: ignore[misc]
         station=(station, {}),
     )

@@ -137,9 +137,12 @@ class AnalyticsStage:
         if unit is None:
             return  # a frame that was under way when its camera was taken away
         started = time.monotonic()
-        occurrences = unit.pipeline.step(frame, detections)
-        unit.seen(frame.time)
-        self._emit(unit, occurrences, arrived_t_s)
+        try:
+            occurrences = unit.pipeline.step(frame, detections)
+            unit.seen(frame.time)
+            self._emit(unit, occurrences, arrived_t_s)
+        finally:
+            unit.left()
         self._metrics.frames.labels(unit.name).inc()
         self._metrics.stage_seconds.labels("analytics").observe(time.monotonic() - started)
         self._metrics.stage_seconds.labels("total").observe(time.monotonic() - arrived_t_s)

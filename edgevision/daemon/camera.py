@@ -76,6 +76,7 @@ class CameraUnit:
     last_time: FrameTime | None = None
     last_arrival_t_s: float | None = None
     stored_t_s: float = 0.0
+    _in_flight: int = 0
     _arrivals: deque[float] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -87,6 +88,22 @@ class CameraUnit:
         with self._lock:
             self._arrivals.append(now)
             self._forget(now)
+
+    def entered(self) -> None:
+        """A frame is handed to inference."""
+        with self._lock:
+            self._in_flight += 1
+
+    def left(self) -> None:
+        """A frame has been analysed, or will not be."""
+        with self._lock:
+            self._in_flight -= 1
+
+    @property
+    def in_flight(self) -> int:
+        """Frames between source and outbox."""
+        with self._lock:
+            return self._in_flight
 
     def fps(self) -> float:
         """Frames per second over the last ten seconds."""

@@ -34,7 +34,8 @@ class FakePlc:
 
         kind: Literal["fake"] = "fake"
 
-    def __init__(self) -> None:
+    def __init__(self, settings: FakePlc.Settings | None = None) -> None:
+        del settings  # there is nothing to set
         self._lock = threading.Lock()
         self._actions: list[Action] = []
 

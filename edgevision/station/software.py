@@ -17,7 +17,8 @@ class SoftwareTrigger:
 
         kind: Literal["software"] = "software"
 
-    def __init__(self) -> None:
+    def __init__(self, settings: SoftwareTrigger.Settings | None = None) -> None:
+        del settings  # there is nothing to set
         self._signals: queue.SimpleQueue[TriggerSignal | None] = queue.SimpleQueue()
 
     def fire(self, signal: TriggerSignal) -> None:

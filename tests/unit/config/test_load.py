@@ -109,7 +109,7 @@ def test_a_good_file_is_typed_and_paths_are_meant_from_its_folder(folder: Path) 
     camera = settings.cameras["door"]
     assert isinstance(camera.source, File)
     assert camera.source.path == folder / "door.mp4"
-    assert isinstance(camera.tracker, Tracker)
+    assert camera.tracker is None
     assert isinstance(camera.analyses[0], Traffic)
     assert isinstance(settings.models["m"].backend, Onnx)
     assert isinstance(settings.outbox, Queue)

@@ -1,0 +1,53 @@
+"""The device's own events: started, camera states, clock steps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from edgevision import __version__
+from edgevision.daemon.camera import CameraUnit
+from edgevision.events.base import Outbox
+from edgevision.events.build import EventBuilder
+from edgevision.events.topics import DEVICE
+from edgevision.types import FrameTime, Occurrence
+
+
+class Announcer:
+    """Appends ``health`` events; every method may be called from any thread.
+
+    Args:
+        outbox: Where they go.
+        builder: Makes events.
+    """
+
+    def __init__(self, outbox: Outbox, builder: EventBuilder) -> None:
+        self._outbox = outbox
+        self._builder = builder
+        self._lock = threading.Lock()
+        self._camera_states: dict[str, str] = {}
+
+    def started(self, previous: Mapping[str, Any] | None) -> None:
+        """The daemon runs; ``previous`` is where the boot before ended."""
+        self._append("started", {"version": __version__, "previous": previous})
+
+    def camera(self, unit: CameraUnit) -> None:
+        """A camera's source changed its state; the same state twice is told once."""
+        state = unit.state.value
+        with self._lock:
+            before = self._camera_states.get(unit.name)
+            if before == state:
+                return
+            self._camera_states[unit.name] = state
+        self._append("camera", {"state": state, "reason": unit.reason or None, "previous": before}, camera=unit.name)
+
+    def clock(self, offset_s: float) -> None:
+        """The wall clock jumped by ``offset_s``."""
+        self._append("clock", {"offset_s": round(offset_s, 6)})
+
+    def _append(self, name: str, data: Mapping[str, Any], camera: str = DEVICE) -> None:
+        occurrence = Occurrence("health", name, FrameTime(datetime.now(timezone.utc), time.monotonic()), data)
+        self._outbox.append([self._builder.draft(occurrence, camera=camera)])

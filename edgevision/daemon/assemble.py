@@ -1,0 +1,186 @@
+"""The composition root: with ``registry`` the one place that names concrete classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+import structlog
+
+from edgevision.analytics.base import AnalysisContext, Tracker
+from edgevision.analytics.inspection import Inspection
+from edgevision.analytics.tracking import ByteTrack, Untracked
+from edgevision.bundle import Bundle, read_bundle
+from edgevision.config.daemon import CameraSettings, DaemonSettings, ModelSettings
+from edgevision.config.load import config_revision
+from edgevision.daemon.actuation import Actuation
+from edgevision.daemon.analytics import AnalyticsStage, Result
+from edgevision.daemon.announce import Announcer
+from edgevision.daemon.camera import CameraUnit, Fingerprint
+from edgevision.daemon.health import HealthBoard
+from edgevision.daemon.http import HttpServer
+from edgevision.daemon.metrics import Metrics
+from edgevision.daemon.model import ModelUnit
+from edgevision.daemon.pipeline import CameraPipeline
+from edgevision.daemon.registry import ACTUATORS, ANALYSES, BACKENDS, SOURCES, TRACKERS, TRIGGERS, build
+from edgevision.daemon.service import Daemon
+from edgevision.daemon.supervisor import Run, Stage
+from edgevision.events.build import EventBuilder
+from edgevision.events.outbox import SqliteOutbox
+from edgevision.inference.base import Detector
+from edgevision.mqtt.relay import Relay
+from edgevision.sources.base import SourceContext
+from edgevision.station.ledger import TriggerLedger
+from edgevision.types import Detections, Frame
+
+log = structlog.get_logger(__name__)
+
+
+class Assembly:
+    """The device of a settings file, put together and ready to start.
+
+    Args:
+        settings: What to build.
+        fresh: Ignore stored positions and states.
+        reload: Asks for the settings to be read again, for the `reload` command.
+
+    Raises:
+        ConfigError: A class, bundle or source named in the settings cannot work.
+        OutboxError: The durable queue cannot be opened.
+        BundleError: A bundle cannot be read.
+    """
+
+    def __init__(self, settings: DaemonSettings, *, fresh: bool = False, reload: Callable[[], None]) -> None:
+        self.settings = settings
+        self.board = HealthBoard()
+        self.metrics = Metrics()
+        self._fresh = fresh
+        self._started_utc = datetime.now(timezone.utc)
+        self._units: dict[str, CameraUnit] = {}
+        self._bundles = {name: read_bundle(model.bundle) for name, model in settings.models.items()}
+        builder = EventBuilder(settings.site, settings.device, config_revision(settings))
+        self.outbox = SqliteOutbox(settings.outbox, builder)
+        self._announcer = Announcer(self.outbox, builder)
+        self._announcer.started(self.outbox.previous_boot())
+        self._analytics = AnalyticsStage(
+            self.outbox, builder, self.metrics, state_interval_s=settings.state_interval_s
+        )
+        models = {name: self._model(name, model) for name, model in settings.models.items()}
+        self.daemon = Daemon(
+            settings,
+            build_camera=self._camera,
+            models=models,
+            outbox=self.outbox,
+            relay=self._relay(reload),
+            analytics=self._analytics,
+            announcer=self._announcer,
+            metrics=self.metrics,
+            board=self.board,
+        )
+        self._http = self._serve()
+        self._gauges()
+
+    def delivered(self) -> bool:
+        """Whether the broker has every event; true without a broker."""
+        if self.settings.mqtt is None:
+            return True
+        return self.outbox.flush(0.1) and self.outbox.health().facts["depth"] == 0
+
+    def close(self) -> None:
+        """Give back what outlives the daemon's own stop."""
+        if self._http is not None:
+            server, stage = self._http
+            stage.stop()
+            stage.join(2.0)
+            server.close()
+
+    def _model(self, name: str, settings: ModelSettings) -> ModelUnit:
+        bundle = self._bundles[name]
+        unit = ModelUnit(
+            name,
+            bundle.model_ref,
+            bundle.manifest.classes,
+            load=lambda: _detector(bundle, settings),
+            metrics=self.metrics,
+            on_answer=self._answered,
+            on_skip=self._skipped,
+        )
+        self.board.register(f"model/{name}", unit.health)
+        return unit
+
+    def _camera(self, name: str, settings: CameraSettings) -> CameraUnit:
+        bundle = self._bundles[settings.model]
+        context = AnalysisContext(name, bundle.manifest.classes)
+        fingerprint = Fingerprint.of(settings)
+        saved = None if self._fresh else self.outbox.state(name)
+        same = bool(saved and saved.body.get("analyses") == fingerprint.analyses)
+        same_source = bool(saved and saved.body.get("source") == fingerprint.source)
+        resume = saved.position if saved and same_source and same else None
+        station = settings.station
+        trigger = None if station.trigger is None else build(TRIGGERS, station.trigger)
+        actuator = None if station.actuator is None else build(ACTUATORS, station.actuator)
+        deadline_s = None if station.deadline_ms is None else station.deadline_ms / 1000
+        ledger = None if trigger is None else TriggerLedger(deadline_s, station.on_timeout)
+        analyses = [build(ANALYSES, item, context) for item in settings.analyses]
+        pipeline = CameraPipeline(name, _tracker(settings), analyses, ledger)
+        if saved and same:
+            pipeline.restore(saved.body["pipeline"], resume)
+        source = build(SOURCES, settings.source, SourceContext(name, resume, self._started_utc))
+        unit = CameraUnit(
+            name,
+            settings,
+            source,
+            pipeline,
+            model=bundle.model_ref,
+            live=source.policy == "latest",
+            fingerprint=fingerprint,
+            trigger=trigger,
+            actuation=None if actuator is None else Actuation(name, actuator, self.metrics),
+            ended=bool(saved and same and same_source and saved.body.get("ended")),
+        )
+        self._units[name] = unit
+        return unit
+
+    def _answered(self, frame: Frame, detections: Detections, arrived_t_s: float) -> None:
+        self._analytics.post(Result(frame, detections, arrived_t_s))
+
+    def _skipped(self, frame: Frame) -> None:
+        self._units[frame.camera].left()
+
+    def _relay(self, reload: Callable[[], None]) -> Run | None:
+        if self.settings.mqtt is None:
+            return None
+        raise AssertionError(reload, Relay)
+
+    def _serve(self) -> tuple[HttpServer, Stage] | None:
+        http = self.settings.http
+        if http is None:
+            return None
+        server = HttpServer(http.host, http.port, self.board, self.metrics, self.daemon.trigger)
+        stage = Stage("http", server.run, critical=False)
+        self.board.register("stage/http", stage.health)
+        stage.start()
+        log.info("http.listening", host=http.host, port=server.port)
+        return server, stage
+
+    def _gauges(self) -> None:
+        for fact, name, text in (
+            ("depth", "edgevision_outbox_depth", "Events that wait for the broker"),
+            ("bytes", "edgevision_outbox_bytes", "Bytes of events that wait for the broker"),
+            ("age_s", "edgevision_outbox_age_seconds", "Age of the oldest event that waits for the broker"),
+        ):
+            self.metrics.gauge(name, text, lambda fact=fact: float(self.outbox.health().facts[fact]))  # type: ignore[misc]
+
+
+def _tracker(settings: CameraSettings) -> Tracker:
+    """The configured tracker; inspection follows parts itself and wants every detection, also one seen only once."""
+    if settings.tracker is not None:
+        tracker: Tracker = build(TRACKERS, settings.tracker)
+        return tracker
+    only_inspects = all(isinstance(item, Inspection.Settings) for item in settings.analyses)
+    return Untracked(Untracked.Settings()) if only_inspects else ByteTrack(ByteTrack.Settings())
+
+
+def _detector(bundle: Bundle, settings: ModelSettings) -> Detector:
+    detector: Detector = BACKENDS[settings.backend.kind](bundle, settings.backend, settings.thresholds)  # type: ignore[attr-defined]
+    return detector
