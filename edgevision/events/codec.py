@@ -114,11 +114,6 @@ def _refuse_unknown(model: BaseModel, path: str) -> None:
 def _explain(what: str, error: ValidationError) -> str:
     first, *more = error.errors(include_url=False, include_input=True)
     where = ".".join(str(part) for part in first["loc"])
-    given = repr(first["input"])
-    shown = given if len(given) <= 60 else given[:57] + "..."  # noqa: PLR2004 - for one line
-    text = (
-        f"{what}: {where}: {first['msg']}"
-        if first["type"] == "missing"
-        else f"{what}: {where}: {first['msg']}, got {shown}"
-    )
-    return f"{text} (and {len(more)} more)" if more else text
+    given = "" if first["type"] == "missing" else f", got {first['input']!r:.60}"
+    rest = f" (and {len(more)} more)" if more else ""
+    return f"{what}: {where}: {first['msg']}{given}{rest}"

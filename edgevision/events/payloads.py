@@ -380,6 +380,8 @@ class HealthPublishRefused(Data):
     """How often it was refused."""
     parked: bool
     """Whether it was put aside: it is kept but no longer sent."""
+    parked_total: Count | None = None
+    """How many events of this topic have been put aside since the daemon started; announced at 1, 2, 4, 8, ..."""
 
 
 class HealthClock(Data):

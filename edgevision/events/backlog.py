@@ -1,0 +1,98 @@
+"""What the writer is asked for, and how it gathers into one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from edgevision.events.base import CameraState, Draft
+from edgevision.events.codec import dump
+from edgevision.events.store import Encoded, EncodedState
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Events and a state of one transaction."""
+
+    events: tuple[Encoded, ...]
+    state: EncodedState | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Acknowledged events."""
+
+    rowids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An event the broker refused, for the ``attempts``-th time."""
+
+    rowid: int
+    attempts: int
+    answer: tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """Done events that are wanted again: camera, family, from and to."""
+
+    span: tuple[str | None, str | None, str, str]
+    result: Future[int] = field(default_factory=Future)
+
+
+Item = Append | Done | Refused | Resend
+
+
+@dataclass(slots=True)
+class Backlog:
+    """What belongs into the next transaction: one batch, or all there is since the disk went full."""
+
+    events: deque[Encoded] = field(default_factory=deque)
+    states: dict[str, EncodedState] = field(default_factory=dict)
+    done: list[int] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    resends: list[Resend] = field(default_factory=list)
+    lost: Counter[str] = field(default_factory=Counter)
+    items: int = 0
+
+    def add(self, item: Item) -> None:
+        """One more; of several states of a camera only the newest counts."""
+        self.items += 1
+        match item:
+            case Append(events, state):
+                self.events.extend(events)
+                if state is not None:
+                    self.states[state.camera] = state
+            case Done(rowids):
+                self.done.extend(rowids)
+            case Refused():
+                self.refused.append(item)
+            case Resend():
+                self.resends.append(item)
+
+    def trim(self, limit: int) -> int:
+        """Give up the oldest events beyond ``limit``; how many went."""
+        over = max(0, len(self.events) - limit)
+        for _ in range(over):
+            self.lost[self.events.popleft().topic] += 1
+        return over
+
+
+def encode_draft(draft: Draft) -> Encoded:
+    """All of an event's document but its sequence number.
+
+    Raises:
+        EventError: It is not JSON.
+    """
+    envelope = draft.envelope
+    body = dump(envelope)
+    return Encoded(draft.topic, envelope["bootid"], envelope["id"], envelope["time"], draft.priority, body)
+
+
+def encode_state(state: CameraState) -> EncodedState:
+    """A snapshot; floats survive exactly, infinities too."""
+    return EncodedState(state.camera, state.position, json.dumps(state.body, separators=(",", ":")))

@@ -1,0 +1,58 @@
+"""The outbox's tables, the reading side, on a connection of its own. Used by one thread at a time."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from edgevision.errors import OutboxError
+from edgevision.events.base import CameraState, StoredEvent
+
+
+class Reader:
+    """Reads what is committed.
+
+    Args:
+        path: The file; the writing side has made it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        self._db.execute("PRAGMA query_only = 1")
+
+    def waiting(self, after: int, until: int, limit: int) -> list[StoredEvent]:
+        """Waiting events with ``after`` < rowid <= ``until``, oldest first."""
+        found = self._rows(
+            "SELECT n, id, topic, body, attempts FROM events JOIN streams USING (stream)"
+            " WHERE status = 0 AND n > ? AND n <= ? ORDER BY n LIMIT ?",
+            (after, until, limit),
+        )
+        return [StoredEvent(*row) for row in found]
+
+    def oldest_s(self) -> float | None:
+        """When the oldest waiting event was appended, seconds since 1970."""
+        found = self._rows("SELECT changed_s FROM events WHERE status = 0 ORDER BY n LIMIT 1")
+        return float(found[0][0]) if found else None
+
+    def attempts(self, n: int) -> int:
+        """How often an event has been refused; 0 for one that is gone."""
+        found = self._rows("SELECT attempts FROM events WHERE n = ?", (n,))
+        return int(found[0][0]) if found else 0
+
+    def state(self, camera: str) -> CameraState | None:
+        """The stored state of a camera."""
+        found = self._rows("SELECT position, body FROM states WHERE camera = ?", (camera,))
+        return CameraState(camera, found[0][0], json.loads(found[0][1])) if found else None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            msg = f"the outbox cannot be read: {error}"
+            raise OutboxError(msg) from error
