@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edgevision.events.base import Draft
-from edgevision.events.codec import check_data, timestamp
+from edgevision.events.codec import check_data
 from edgevision.events.ids import natural_id, uuid7
 from edgevision.events.schema import type_name
+from edgevision.events.times import timestamp
 from edgevision.events.topics import DEVICE, EventTopic, source
 from edgevision.types import Occurrence
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from edgevision.errors import EventError
 from edgevision.events.payloads import Data
 from edgevision.events.schema import EVENT_MODELS, EVENT_TYPES, AnyEvent
+from edgevision.events.times import timestamp
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
@@ -93,11 +94,6 @@ def stamp(body: bytes, *, historical: bool, published: datetime) -> bytes:
     """A stored event with the two attributes that belong to its publication, written at the end."""
     tail = f',"historical":{"true" if historical else "false"},"publishedat":"{timestamp(published)}"}}'
     return body[:-1] + tail.encode()
-
-
-def timestamp(time: datetime) -> str:
-    """RFC 3339, UTC, always with microseconds, so that text sorts like time."""
-    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _refuse_unknown(model: BaseModel, path: str) -> None:

@@ -22,10 +22,10 @@ from edgevision.events.backlog import Append, Backlog, Done, Refused, Resend, en
 from edgevision.events.base import CameraState, Draft, Order, StoredEvent
 from edgevision.events.build import EventBuilder
 from edgevision.events.claims import Claims
-from edgevision.events.codec import timestamp
 from edgevision.events.notices import PARK_AFTER, Notices
 from edgevision.events.reader import Reader
 from edgevision.events.store import DONE, PARKED, WAITING, Durability, Store, connect
+from edgevision.events.times import utc_text
 from edgevision.events.writer import Limits, Writer
 from edgevision.types import Health
 
@@ -162,7 +162,7 @@ class SqliteOutbox:
         Raises:
             OutboxError: A time cannot be read, or nothing can be written now.
         """
-        item = Resend((camera, family, _utc(from_utc), _utc(to_utc)))
+        item = Resend((camera, family, utc_text(from_utc), utc_text(to_utc)))
         self._writer.put(item)
         try:
             return item.result.result(RESEND_TIMEOUT_S)
@@ -250,15 +250,3 @@ def _open(path: Path, durability: Durability) -> tuple[sqlite3.Connection, Path 
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))
         return connect(path, durability), aside
-
-
-def _utc(text: str) -> str:
-    try:
-        time_utc = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        msg = f"resend: {text!r} is no time; expected e.g. 2026-01-31T06:00:00Z"
-        raise OutboxError(msg) from error
-    if time_utc.tzinfo is None:
-        msg = f"resend: {text!r} has no time zone; add Z for UTC"
-        raise OutboxError(msg)
-    return timestamp(time_utc)

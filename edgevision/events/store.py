@@ -55,6 +55,10 @@ class Encoded:
     priority: int
     body: bytes
 
+    def numbered(self, sequence: int) -> bytes:
+        """The document with its sequence number."""
+        return self.body[:-1] + b',"sequence":"%020d"}' % sequence
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedState:
@@ -178,7 +182,7 @@ class Store:
         for event in events:
             stream, sequence = self._next(event.bootid, event.topic)
             self.last_n += 1
-            body = event.body[:-1] + b',"sequence":"%020d"}' % sequence
+            body = event.numbered(sequence)
             self.totals.move(len(body), None, WAITING)
             rows.append((self.last_n, stream, sequence, event.priority, now, event.id, event.time, body))
         self._db.executemany(

@@ -190,6 +190,7 @@ class Writer:
 
     def _abandon(self) -> None:
         if self._backlog.events:
+            self.lost += len(self._backlog.events)
             log.error("outbox closed while it could not write; events are lost", lost=len(self._backlog.events))
 
     def _commit(self) -> None:
