@@ -79,7 +79,7 @@ class OnnxDetector:
         _check_output(bundle, session.outputs)
         self._input = InputSpec(spec.width, spec.height, spec.order, spec.align, spec.pad)
         self._floats = np.empty((self._max_batch, 3, spec.height, spec.width), _float_type(self._type))
-        log.info("model.loaded", model=bundle.model_ref, device=self.device, max_batch=self._max_batch)
+        log.debug("onnx.opened", model=bundle.model_ref, device=self.device, max_batch=self._max_batch)
 
     @property
     def classes(self) -> Sequence[str]:
