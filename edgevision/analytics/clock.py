@@ -7,6 +7,7 @@ from typing import Any
 
 from edgevision.types import FrameTime, TimeSource
 
+ROUNDING_S = 1e-6  # differences of times are compared with this in mind
 JUMP_S = 2.0  # a smaller step back is jitter between frames and ticks
 
 

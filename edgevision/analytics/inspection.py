@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from edgevision.analytics.base import AnalysisContext, State
-from edgevision.analytics.clock import StreamClock
+from edgevision.analytics.clock import ROUNDING_S, StreamClock
 from edgevision.analytics.parts import (
     ByClass,
     ByContour,
@@ -125,15 +125,18 @@ class Inspection:
         self._size: tuple[int, int] | None = None
 
     def _defect_mask(self, context: AnalysisContext) -> BoolArray:
-        mask = np.ones(len(context.classes), np.bool_)
-        if isinstance(self._part, ByClass):
-            mask[context.labels([self._part.label], "part.label")] = False
+        """Which classes a rule is about."""
+        about = np.full(len(context.classes), not self._set.rules)
+        own = context.labels([self._part.label] if isinstance(self._part, ByClass) else [], "part.label")
         for number, rule in enumerate(self._set.rules):
             path = f"rules.{number}.labels"
-            if not mask[context.labels(rule.labels, path)].all():
+            wanted = context.wanted(rule.labels, path)
+            if rule.labels and wanted[own].any():
                 message = "the class of the part itself is no defect"
                 raise ConfigError([Problem(f"camera {self._camera}", path, message)])
-        return mask
+            about |= wanted
+        about[own] = False
+        return about
 
     def update(self, frame: Frame, tracks: Tracks) -> Sequence[Occurrence]:
         """One frame."""
@@ -205,7 +208,7 @@ class Inspection:
                     record.inspect(frame, parts.xyxy[row].astype(np.float64), marks)
             elif record.inspected:
                 record.out_s = now_s if record.out_s is None else record.out_s
-                if now_s - record.out_s >= self._set.leave_s:
+                if now_s - record.out_s >= self._set.leave_s - ROUNDING_S:
                     found += self._judge(record, frame.time)
         for key in self._tracker.finished.tolist():
             found += self._close(key, frame.time)

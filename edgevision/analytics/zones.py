@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from edgevision.analytics.base import AnalysisContext
+from edgevision.analytics.clock import ROUNDING_S
 from edgevision.analytics.lines import ANCHORS
 from edgevision.analytics.table import Field as RecordField
 from edgevision.analytics.table import Records
@@ -112,7 +113,7 @@ class Zones:
             return []
         records["doubt_s"] = np.where(differs & ~records["doubt"], now_s, records["doubt_s"])
         records["doubt"] = differs
-        due = differs & (now_s - records["doubt_s"] >= np.where(here, self._stay_s, self._away_s))
+        due = differs & (now_s - records["doubt_s"] >= np.where(here, self._stay_s, self._away_s) - ROUNDING_S)
         return [self._pass(records, int(row), int(zone)) for row, zone in np.argwhere(due)]
 
     @staticmethod

@@ -11,7 +11,9 @@ from edgevision.analytics.rules import FrameCount, Rule, Sighted, judge
 def _seen(
     label: str = "scratch", *scores: float, start: int = 0, length_px: float = 20.0, regions: tuple[str, ...] = ()
 ) -> Sighted:
-    return Sighted(label, [(start + i, score) for i, score in enumerate(scores or (0.9,))], length_px, frozenset(regions))
+    return Sighted(
+        label, [(start + i, score) for i, score in enumerate(scores or (0.9,))], length_px, frozenset(regions)
+    )
 
 
 def test_nothing_found_is_ok() -> None:

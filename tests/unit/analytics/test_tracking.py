@@ -60,7 +60,9 @@ class TestIds:
 
     def test_one_flash_of_a_detection_never_gets_an_id(self, make_detections: Make) -> None:
         tracker = _tracker()
-        seen = [len(tracker.update(make_detections(_walk(0)) if i == 3 else make_detections(), i / 10)) for i in range(9)]
+        seen = [
+            len(tracker.update(make_detections(_walk(0)) if i == 3 else make_detections(), i / 10)) for i in range(9)
+        ]
         assert sum(seen) == 0
 
     def test_another_class_in_the_same_place_is_another_track(self, make_detections: Make) -> None:
@@ -82,7 +84,9 @@ class TestScores:
     def test_a_weak_detection_continues_a_track(self, make_detections: Make) -> None:
         tracker = _tracker()
         scores = [0.9, 0.9, 0.2, 0.15, 0.2, 0.9]
-        ids = [tracker.update(make_detections((*_walk(3 * i), s)), i / 10).track_id.tolist() for i, s in enumerate(scores)]
+        ids = [
+            tracker.update(make_detections((*_walk(3 * i), s)), i / 10).track_id.tolist() for i, s in enumerate(scores)
+        ]
         assert ids == [[], [1], [1], [1], [1], [1]]
 
     def test_a_weak_detection_never_starts_one(self, make_detections: Make) -> None:

@@ -30,7 +30,9 @@ def _traffic(settings: dict[str, Any], context: AnalysisContext) -> Traffic:
 def _play(make_frame: MakeFrame, make_tracks: MakeTracks) -> Play:
     """Walk the feet of track 1 (a box 40 wide, 100 high) along points of a 1000x500 picture, ten a second."""
 
-    def play(traffic: Traffic, path: Iterable[Feet | None], *, start_s: float = 0.0, label: int = 0) -> list[Occurrence]:
+    def play(
+        traffic: Traffic, path: Iterable[Feet | None], *, start_s: float = 0.0, label: int = 0
+    ) -> list[Occurrence]:
         found: list[Occurrence] = []
         for i, feet in enumerate(path):
             row = [] if feet is None else [(1, feet[0] - 20, feet[1] - 100, feet[0] + 20, feet[1], label)]
@@ -152,7 +154,9 @@ class TestZones:
         assert left.data["dwell_s"] == pytest.approx(2.0)
         assert left.time.t_s == pytest.approx(5.1)  # the lost buffer of 3 s is over
 
-    def test_a_dead_camera_lets_time_pass_too(self, play: Play, context: AnalysisContext, make_frame: MakeFrame) -> None:
+    def test_a_dead_camera_lets_time_pass_too(
+        self, play: Play, context: AnalysisContext, make_frame: MakeFrame
+    ) -> None:
         traffic = _traffic(ROOM, context)
         play(traffic, [(500.0, 300.0)] * 21)
         base = make_frame(0).time.time_utc
@@ -241,7 +245,9 @@ class TestIntervals:
 
 class TestSettings:
     def test_unknown_labels_are_named_with_what_there_is(self, context: AnalysisContext) -> None:
-        with pytest.raises(ConfigError, match=r"lines.gate.labels: the model has no class 'cat'; it has: person, car, dog"):
+        with pytest.raises(
+            ConfigError, match=r"lines.gate.labels: the model has no class 'cat'; it has: person, car, dog"
+        ):
             _traffic({"lines": {"gate": {**GATE["lines"]["gate"], "labels": ["cat"]}}}, context)
 
     @pytest.mark.parametrize(
