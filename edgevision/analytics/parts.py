@@ -6,18 +6,19 @@ from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, StringConstraints
 
 from edgevision.config.settings import Settings, Unit
 from edgevision.types import Detections, FloatArray, Frame, Image, Tracks
 
 SCAN_WIDTH = 320  # px; the belt is looked at this small
+GRID = (8, 6)  # columns and rows in which the belt's colour is known
+LEAST_CONTRAST = 14.0  # grey levels
+NOISE_FACTOR = 4.0  # a part differs by so much more than the belt usually does
 _STRIP = 0.04  # share of the height at top and bottom that is taken for belt at first
-_LEARN = 0.1  # how fast the belt's colour follows the light
-_NOISE_FACTOR = 4.0
-_LEAST_CONTRAST = 14.0
-_SAMPLES = 4096
+_ODD = 25.0  # grey levels; a stretch of edge that differs more is a part
+_CLEAR = 0.3  # share of a cell that must show belt to learn from it
+_LEARN = 0.15  # how fast the belt's colour follows the light
 
 
 class ByClass(Settings):
@@ -89,7 +90,8 @@ class ClassFinder:
 class ContourFinder:
     """Parts that stand out against a belt whose colour is learnt and followed.
 
-    Distance is the largest difference of a channel in CIE L*a*b*, so that shade and hue both tell part from belt.
+    The belt is a coarse grid of colours, smooth in between, so that uneven light does not count as a part. A cell learns
+    while it sees belt; cells under a part follow the others, so that a change of the light reaches them too.
 
     Args:
         settings: Belt and least size.
@@ -97,11 +99,11 @@ class ContourFinder:
 
     def __init__(self, settings: ByContour) -> None:
         self._set = settings
-        self._belt: NDArray[np.float64] | None = None
+        self._belt: FloatArray | None = None  # (rows, columns, 3)
         self._noise = 0.0
         if settings.belt is not None:
-            rgb = [int(settings.belt[i : i + 2], 16) for i in (5, 3, 1)]
-            self._belt = _lab(np.array([[rgb]], np.uint8))[0, 0].astype(np.float64)
+            bgr = [int(settings.belt[i : i + 2], 16) for i in (5, 3, 1)]
+            self._belt = np.tile(np.array(bgr, np.float32), (GRID[1], GRID[0], 1))
 
     def find(self, frame: Frame, tracks: Tracks) -> FloatArray:
         """(N, 4) boxes in px."""
@@ -109,7 +111,7 @@ class ContourFinder:
         width, height = frame.size
         scale = min(1.0, SCAN_WIDTH / width)
         small = frame.pixels.scaled(max(1, round(width * scale)), max(1, round(height * scale)), "bgr")
-        mask = self._foreground(_lab(small))
+        mask = self._foreground(small)
         count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         stats = stats[1:count]
         stats = stats[stats[:, cv2.CC_STAT_AREA] >= self._set.min_area * mask.size]
@@ -119,47 +121,53 @@ class ContourFinder:
         return _outermost(boxes)
 
     def state(self) -> dict[str, Any]:
-        """The belt's colour, JSON-able."""
+        """The belt's colours, JSON-able."""
         return {"belt": None if self._belt is None else self._belt.tolist(), "noise": self._noise}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on with a known belt."""
-        self._belt = None if state["belt"] is None else np.array(state["belt"], np.float64)
+        self._belt = None if state["belt"] is None else np.array(state["belt"], np.float32)
         self._noise = state["noise"]
 
-    def _foreground(self, lab: Image) -> Image:
+    def _foreground(self, bgr: Image) -> Image:
         if self._belt is None:
-            strip = max(1, round(_STRIP * lab.shape[0]))
-            edges = np.concatenate([lab[:strip], lab[-strip:]]).reshape(-1, 3)
-            self._belt = np.median(edges, axis=0)
-            self._noise = float(np.percentile(np.abs(edges - self._belt).max(axis=1), 75))
-        belt = np.clip(np.round(self._belt), 0, 255)
-        first, second, third = (
-            cv2.absdiff(channel, np.full_like(channel, level))
-            for channel, level in zip(cv2.split(lab), belt, strict=True)
-        )
+            self._belt = _guess(bgr)
+        expected = cv2.resize(self._belt, (bgr.shape[1], bgr.shape[0]), interpolation=cv2.INTER_LINEAR)
+        first, second, third = cv2.split(cv2.absdiff(bgr, expected.astype(np.uint8)))
         distance: Image = np.asarray(cv2.max(first, cv2.max(second, third)), np.uint8)
-        limit = self._set.contrast or max(_LEAST_CONTRAST, _NOISE_FACTOR * self._noise)
+        limit = self._set.contrast or max(LEAST_CONTRAST, NOISE_FACTOR * self._noise)
         _, mask = cv2.threshold(distance, limit, 1, cv2.THRESH_BINARY)
-        self._learn(lab, distance, limit)
-        kernel = np.ones((3, 3), np.uint8)
-        opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
+        self._learn(self._belt, bgr, distance, np.asarray(mask, np.uint8))
+        opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
         out: Image = np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)), np.uint8)
         return out
 
-    def _learn(self, lab: Image, distance: Image, limit: float) -> None:
-        flat, far = lab.reshape(-1, 3), distance.reshape(-1)
-        step = max(1, len(flat) // _SAMPLES)
-        flat, far = flat[::step], far[::step]
-        belt = far <= limit
-        if self._belt is None or belt.mean() < 0.05:  # hardly any belt in view
+    def _learn(self, belt: FloatArray, bgr: Image, distance: Image, mask: Image) -> None:
+        clear = 1 - mask
+        share = cv2.resize(clear.astype(np.float32), GRID, interpolation=cv2.INTER_AREA)
+        seen = share > _CLEAR
+        if not seen.any():
             return
-        self._belt = (1 - _LEARN) * self._belt + _LEARN * flat[belt].mean(axis=0)
-        self._noise = (1 - _LEARN) * self._noise + _LEARN * float(np.percentile(far[belt], 75))
+        masked = cv2.bitwise_and(bgr, bgr, mask=clear).astype(np.float32)
+        colour = cv2.resize(masked, GRID, interpolation=cv2.INTER_AREA)[seen] / share[seen][:, None]
+        change = np.tile((colour - belt[seen]).mean(axis=0), (GRID[1], GRID[0], 1))
+        change[seen] = colour - belt[seen]
+        self._belt = (belt + _LEARN * change).astype(np.float32)
+        typical = float(np.percentile(distance[::4, ::4][clear[::4, ::4] > 0], 75)) if seen.any() else self._noise
+        self._noise = (1 - _LEARN) * self._noise + _LEARN * typical
 
 
-def _lab(bgr: Image) -> Image:
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2LAB), np.uint8)
+def _guess(bgr: Image) -> FloatArray:
+    """A first belt: the colours along the top and bottom edge, and evenly between; what sticks out there is no belt."""
+    strip = max(1, round(_STRIP * bgr.shape[0]))
+    edges = np.stack([bgr[:strip], bgr[-strip:]]).astype(np.float32)  # (2, strip, width, 3)
+    usual = np.median(edges.reshape(-1, 3), axis=0)
+    columns = np.array_split(edges, GRID[0], axis=2)
+    ends = np.stack([np.median(column, axis=(1, 2)) for column in columns], axis=1)  # (2, columns, 3)
+    ends = np.where(np.abs(ends - usual).max(axis=2, keepdims=True) > _ODD, usual, ends).astype(np.float32)
+    down = np.linspace(0, 1, GRID[1], dtype=np.float32)[:, None, None]
+    out: FloatArray = ends[0] * (1 - down) + ends[1] * down
+    return out
 
 
 def _outermost(boxes: FloatArray) -> FloatArray:
