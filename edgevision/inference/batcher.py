@@ -194,7 +194,7 @@ class Batcher:
                     spare, filling = filling, spare
                     self._answer(detector, spare)
             finally:
-                self._give_back([*spare.jobs, *filling.jobs])
+                self._give_back(spare, filling)
 
     def _deaf(self, lane: _Lane) -> bool:
         return self._closed or self._refusing or lane.gone
@@ -251,10 +251,11 @@ class Batcher:
                 self._on_result(job.entry.frame, next(answers), timings)
             half.jobs.popleft()
 
-    def _give_back(self, jobs: list[_Job]) -> None:
-        """Put frames without an answer, oldest first, back to the heads of their queues."""
+    def _give_back(self, *halves: _Half) -> None:
+        """Put frames without an answer, those of the older half first, back to the heads of their queues."""
         with self._changed:
             self._filling = None
+            jobs = [job for half in halves for job in half.jobs]
         wait_for_all([job.scaled for job in jobs])
         skipped: list[tuple[Frame, SkipReason]] = []
         with self._changed:

@@ -49,7 +49,9 @@ def _edit(bundle: Bundle, **changes: Any) -> Path:
 
 def test_what_is_written_is_read(tmp_path: Path, model: Path) -> None:
     boxes = [{"class": "red", "xyxy": [1, 2, 3, 4], "score": 0.5}]
-    manifest = colour_manifest(golden=[{"file": "golden/a.png", "boxes": boxes}], metrics={"model.onnx": {"map50": 0.9}})
+    manifest = colour_manifest(
+        golden=[{"file": "golden/a.png", "boxes": boxes}], metrics={"model.onnx": {"map50": 0.9}}
+    )
     files: dict[str, Path | bytes] = {"model.onnx": model, "golden/a.png": b"png", "MODEL_CARD.md": b"# Card"}
     bundle = write_bundle(tmp_path / "models" / "colours", manifest, files)
     again = read_bundle(tmp_path / "models" / "colours")

@@ -87,7 +87,9 @@ def test_a_score_at_the_threshold_counts() -> None:
 
 
 def test_pictures_of_a_batch_are_kept_apart() -> None:
-    output = np.concatenate([_columns([10, 10, 4, 4, 0.9, 0]), _columns([0, 0, 1, 1, 0, 0]), _columns([5, 5, 2, 2, 0, 1])])
+    output = np.concatenate(
+        [_columns([10, 10, 4, 4, 0.9, 0]), _columns([0, 0, 1, 1, 0, 0]), _columns([5, 5, 2, 2, 0, 1])]
+    )
     assert [found.label.tolist() for found in _decoder("yolo")([output])] == [[0], [], [1]]
 
 

@@ -66,8 +66,14 @@ def test_thresholds_of_the_settings_go_before_the_bundles(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"width": 32, "height": 48}, r"the manifest says tensor\(uint8\) \(N, 48, 32, 3\), the graph has tensor\(uint8\)"),
-        ({"width": 64, "height": 48, "layout": "nchw-float"}, r"says tensor\(float\) or tensor\(float16\) \(N, 3, 48, 64\)"),
+        (
+            {"width": 32, "height": 48},
+            r"the manifest says tensor\(uint8\) \(N, 48, 32, 3\), the graph has tensor\(uint8\)",
+        ),
+        (
+            {"width": 64, "height": 48, "layout": "nchw-float"},
+            r"says tensor\(float\) or tensor\(float16\) \(N, 3, 48, 64\)",
+        ),
     ],
 )
 def test_an_input_that_contradicts_the_manifest(tmp_path: Path, spec: dict[str, object], message: str) -> None:
@@ -97,7 +103,9 @@ def test_a_graph_that_onnx_runtime_refuses(tmp_path: Path) -> None:
     graph = helper.make_graph([helper.make_node("NoSuchOperator", ["a"], ["b"])], "bad", ports[:1], ports[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     bundle = write_bundle(tmp_path / "b", colour_manifest(), {"model.onnx": model.SerializeToString()})
-    with pytest.raises(BackendError, match=r"cannot load colours@1.2#\w{12} \(model.onnx\): .*NoSuchOperator") as caught:
+    with pytest.raises(
+        BackendError, match=r"cannot load colours@1.2#\w{12} \(model.onnx\): .*NoSuchOperator"
+    ) as caught:
         OnnxDetector(bundle, CPU)
     assert "\n" not in str(caught.value)
 

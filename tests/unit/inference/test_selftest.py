@@ -1,0 +1,101 @@
+"""The golden test notices what moved, faded, went or appeared, and forgives what lies at the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgevision.bundle import Bundle, write_bundle
+from edgevision.errors import ImageError
+from edgevision.inference.base import InputSpec
+from edgevision.inference.scripted import ScriptedDetector
+from edgevision.inference.selftest import golden_boxes, read_picture, selftest
+from edgevision.types import Detections
+from tests.onnx_models import COLOURS, colour_manifest, write_colour_model
+
+Row = tuple[str, tuple[float, float, float, float], float]
+A, B = (10.0, 10.0, 50.0, 40.0), (60.0, 20.0, 90.0, 44.0)
+
+
+def _picture(file: Path) -> Path:
+    cv2.imwrite(str(file), np.zeros((96, 128, 3), np.uint8))
+    return file
+
+
+def _bundle(folder: Path, *rows: Row) -> Bundle:
+    boxes: list[dict[str, Any]] = [{"class": name, "xyxy": list(xyxy), "score": score} for name, xyxy, score in rows]
+    manifest = colour_manifest(golden=[{"file": "golden/a.png", "boxes": boxes}])
+    files: dict[str, Path | bytes] = {
+        "model.onnx": write_colour_model(folder / "m.onnx"),
+        "golden/a.png": _picture(folder / "a.png"),
+    }
+    return write_bundle(folder / "b", manifest, files)
+
+
+def _detector(rows: Sequence[Row]) -> ScriptedDetector:
+    found = Detections(
+        np.array([xyxy for _, xyxy, _ in rows], np.float32).reshape(-1, 4),
+        np.array([score for _, _, score in rows], np.float32),
+        np.array([COLOURS.index(name) for name, _, _ in rows], np.int64),
+    )
+    return ScriptedDetector([found], COLOURS, InputSpec(64, 48))
+
+
+def test_the_same_boxes_in_another_order_pass(tmp_path: Path) -> None:
+    bundle = _bundle(tmp_path, ("red", A, 0.9), ("blue", B, 0.8))
+    (result,) = selftest(bundle, _detector([("blue", B, 0.81), ("red", (10, 10, 50, 41), 0.89)]))
+    assert result.ok
+    assert (result.expected, result.matched) == (2, 2)
+    assert result.worst_iou == pytest.approx(30 / 31, abs=1e-3)
+    assert result.worst_score == pytest.approx(0.01, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        ([], "red 0.90 at (10, 10, 50, 40) not found, best IoU 0.00"),
+        ([("red", (14, 10, 54, 40), 0.9)], "red 0.90 at (10, 10, 50, 40) not found, best IoU 0.82"),
+        ([("blue", A, 0.9)], "red 0.90 at (10, 10, 50, 40) not found, best IoU 0.00"),
+        ([("red", A, 0.8)], "red at (10, 10, 50, 40): score expected 0.900, got 0.800"),
+        ([("red", A, 0.9), ("blue", B, 0.7)], "blue 0.70 at (60, 20, 90, 44) was not there before"),
+        ([("red", A, 0.9), ("red", A, 0.9)], "red 0.90 at (10, 10, 50, 40) was not there before"),
+    ],
+)
+def test_differences_are_named(tmp_path: Path, found: list[Row], problem: str) -> None:
+    (result,) = selftest(_bundle(tmp_path, ("red", A, 0.9)), _detector(found))
+    assert not result.ok
+    assert problem in result.problems
+
+
+def test_boxes_at_the_threshold_may_come_and_go(tmp_path: Path) -> None:
+    (result,) = selftest(_bundle(tmp_path, ("red", A, 0.51)), _detector([("blue", B, 0.515)]))
+    assert result.ok
+    assert result.matched == 0
+
+
+def test_an_empty_picture_must_stay_empty(tmp_path: Path) -> None:
+    bundle = _bundle(tmp_path)
+    assert selftest(bundle, _detector([]))[0].ok
+    assert not selftest(bundle, _detector([("red", A, 0.9)]))[0].ok
+
+
+def test_what_is_recorded_is_what_was_found(tmp_path: Path) -> None:
+    boxes = golden_boxes(_detector([("green", A, 0.75)]), _picture(tmp_path / "p.png"))
+    assert boxes == [{"class": "green", "xyxy": [10.0, 10.0, 50.0, 40.0], "score": 0.75}]
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n truncated"])
+def test_a_broken_picture(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "p.png").write_bytes(content)
+    with pytest.raises(ImageError, match="p.png is no picture, or it is truncated"):
+        read_picture(tmp_path / "p.png")
+
+
+def test_a_missing_picture(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot read"):
+        read_picture(tmp_path / "p.png")
