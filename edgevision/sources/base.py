@@ -1,22 +1,57 @@
-"""The port every source implements, and the settings all of them share."""
+"""The port every source implements, and what all sources are given."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
-from typing import Protocol
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Literal, Protocol
 
 from edgevision.types import Frame
 
+Policy = Literal["latest", "block"]
+
+
+def utc_now() -> datetime:
+    """The wall clock, timezone-aware."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContext:
+    """What a source is told beside its settings.
+
+    Attributes:
+        camera: Name of the camera.
+        resume: ``Frame.position`` to go on from; ``None`` starts at the beginning. Live sources ignore it.
+        started_utc: When the process started: the time of a recording that knows no other.
+        monotonic: Seconds on a clock that never steps.
+        now_utc: The wall clock.
+    """
+
+    camera: str
+    resume: int | None
+    started_utc: datetime
+    monotonic: Callable[[], float] = time.monotonic
+    now_utc: Callable[[], datetime] = utc_now
+
 
 class Source(Protocol):
-    """Frames of one camera.
+    """Frames of one camera, made by ``XSource(settings, context)``.
 
     A source is opened by the first step of ``frames()`` and used by one thread; ``close()`` may come from another thread
-    and makes ``frames()`` end soon. The iterator ends when the source is exhausted (a file). It raises
-    ``SourceUnavailable`` when it cannot be opened, ``SourceLost`` when it breaks or stalls, ``SourceInvalid`` when it
-    can never work. After ``SourceUnavailable`` or ``SourceLost``, ``frames()`` may be called again to reconnect.
+    and makes ``frames()`` end soon: after the frame under way, or after the stall or open timeout where a camera is
+    silent. The iterator ends when the source is exhausted (a file). It raises ``SourceUnavailable`` when it cannot be
+    opened, ``SourceLost`` when it breaks or stalls, ``SourceInvalid`` when it can never work. After
+    ``SourceUnavailable`` or ``SourceLost``, ``frames()`` may be called again to reconnect: indexes and ``t_s`` go on.
     """
+
+    @property
+    def policy(self) -> Policy:
+        """``latest``: frames may be dropped for newer ones; ``block``: every frame counts, the source waits."""
+        ...
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames, oldest first."""

@@ -1,0 +1,67 @@
+"""From the timestamps a stream carries to seconds that only grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+SMALLEST_STEP_S = 1e-6
+
+
+class RecordedClock:
+    """Time of a recording: its own timestamps; where they go back, jump or are missing, one frame's duration.
+
+    Args:
+        step_s: Usual time between frames, seconds.
+        start_s: Where the first pass starts, seconds.
+        max_gap_s: A longer pause between frames is taken for a broken timestamp, seconds.
+    """
+
+    def __init__(self, step_s: float, start_s: float = 0.0, max_gap_s: float = 10.0) -> None:
+        self._step_s = step_s
+        self._max_gap_s = max_gap_s
+        self._offset_s = start_s
+        self._last_s: float | None = None
+
+    def stamp(self, pts_s: float | None) -> float:
+        """Seconds of the next frame, more than those of the frame before."""
+        last = self._last_s
+        if last is None:
+            at = self._offset_s + max(0.0, pts_s or 0.0)
+        else:
+            at = last + self._step_s if pts_s is None else pts_s + self._offset_s
+            if not SMALLEST_STEP_S <= at - last <= self._max_gap_s:
+                at = last + self._step_s
+        if pts_s is not None:
+            self._offset_s = at - pts_s
+        self._last_s = at
+        return at
+
+
+class LiveClock:
+    """Time of a live stream on the daemon's monotonic clock: evenly spaced by the camera's timestamps while these keep
+    within ``tolerance_s`` of the arrival, else the arrival itself.
+
+    Args:
+        monotonic: Seconds on a clock that never steps.
+        tolerance_s: How far stream and arrival may part before the stream is taken up anew, seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], tolerance_s: float = 1.0) -> None:
+        self._monotonic = monotonic
+        self._tolerance_s = tolerance_s
+        self._offset_s: float | None = None
+        self._last_s = float("-inf")
+
+    def reconnected(self) -> None:
+        """The stream's timestamps start anew."""
+        self._offset_s = None
+
+    def stamp(self, pts_s: float | None) -> float:
+        """Seconds of the frame that has just arrived, more than those of the frame before."""
+        now = at = self._monotonic()
+        if pts_s is not None:
+            if self._offset_s is None or abs(pts_s + self._offset_s - now) > self._tolerance_s:
+                self._offset_s = now - pts_s
+            at = pts_s + self._offset_s
+        self._last_s = max(at, self._last_s + SMALLEST_STEP_S)
+        return self._last_s

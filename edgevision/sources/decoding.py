@@ -1,0 +1,147 @@
+"""Packets in, sound frames out: what files, RTSP and V4L2 share of PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import structlog
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable
+from edgevision.sources.media import VideoPixels, reason
+
+log = structlog.get_logger(__name__)
+
+BAD_PACKETS_IN_A_ROW = 250
+USUAL_FPS = 25.0
+
+
+class Decoder:
+    """The first video stream of a container.
+
+    Args:
+        container: Opened by ``open_video``.
+        camera: Name of the camera, for the log.
+        name: What is opened, as a person may read it (no password).
+
+    Attributes:
+        bad: Packets and frames that were dropped as broken.
+    """
+
+    def __init__(self, container: InputContainer, camera: str, name: str) -> None:
+        self.container = container
+        self.name = name
+        self.bad = 0
+        self._camera = camera
+        if not container.streams.video:
+            container.close()
+            msg = f"{name}: there is no video in it"
+            raise SourceInvalid(msg)
+        self.stream: VideoStream = container.streams.video[0]
+        # Frame threads would hold back one frame a thread; with many cameras the cameras are the parallelism.
+        self.stream.thread_type = "SLICE"
+
+    @property
+    def fps(self) -> float:
+        """Frames per second as the container states them, else 25."""
+        rate = self.stream.average_rate or self.stream.guessed_rate
+        return float(rate) if rate else USUAL_FPS
+
+    def start_utc_s(self) -> float | None:
+        """Wall-clock of timestamp zero by the sender's RTCP reports, seconds since 1970; ``None`` while unknown."""
+        start_us = getattr(self.container, "start_time_realtime", None)  # PyAV >= 18
+        return start_us / 1e6 if start_us else None
+
+    def seconds(self, pts: int | None) -> float | None:
+        """A timestamp in seconds from the stream's start."""
+        if pts is None or self.stream.time_base is None:
+            return None
+        return float((pts - (self.stream.start_time or 0)) * self.stream.time_base)
+
+    def frames(self) -> Iterator[av.VideoFrame | None]:
+        """Sound frames in display order; ``None`` for a packet that gave none, so that a caller can look at its clock.
+
+        Raises:
+            SourceLost: The stream broke: nothing came in time, or nothing that can be decoded.
+        """
+        in_a_row = 0
+        packets = self.container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.error.FFmpegError, OSError) as exc:
+                msg = f"{self.name}: the stream broke off: {reason(exc)}"
+                raise SourceLost(msg) from exc
+            sound = []
+            try:
+                sound = [frame for frame in packet.decode() if not frame.is_corrupt]
+            except (av.error.FFmpegError, OSError, ValueError) as exc:
+                self._drop(reason(exc))
+                in_a_row += 1
+                if in_a_row >= BAD_PACKETS_IN_A_ROW:
+                    msg = f"{self.name}: {in_a_row} packets in a row cannot be decoded: {reason(exc)}"
+                    raise SourceLost(msg) from exc
+            if sound:
+                in_a_row = 0
+                yield from sound
+            else:
+                yield None
+
+    def pixels(self, frame: av.VideoFrame) -> VideoPixels:
+        """The frame's pixels, turned upright where the recording says how."""
+        return VideoPixels(frame, round(frame.rotation / 90) if frame.rotation else 0)
+
+    def close(self) -> None:
+        """Close the container."""
+        if self.bad:
+            log.warning("source.bad_packets", camera=self._camera, count=self.bad)
+        self.container.close()
+
+    def _drop(self, why: str) -> None:
+        self.bad += 1
+        if self.bad == 1:
+            log.warning("source.bad_packet", camera=self._camera, reason=why)
+
+
+def open_video(
+    url: str | Path,
+    *,
+    camera: str,
+    name: str,
+    format_name: str | None = None,
+    options: dict[str, str] | None = None,
+    timeout: tuple[float, float] | None = None,
+) -> Decoder:
+    """Open what FFmpeg can read.
+
+    Args:
+        url: File or address.
+        camera: Name of the camera, for the log.
+        name: The same without secrets, for messages.
+        format_name: FFmpeg's name of the format where it cannot be guessed.
+        options: FFmpeg's options.
+        timeout: (open, read) seconds after which a blocked call is given up.
+
+    Raises:
+        SourceUnavailable: Nobody answers, or what answers is no video now.
+        SourceInvalid: It is no video, or needs credentials that are wrong.
+    """
+    arguments: dict[str, Any] = {"format": format_name, "options": options or {}, "timeout": timeout}
+    try:
+        container = av.open(str(url), "r", **arguments)
+    except (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError) as exc:
+        msg = f"{name}: user or password refused"
+        raise SourceUnavailable(msg) from exc
+    except (av.error.FFmpegError, OSError) as exc:
+        msg = f"{name}: cannot be opened: {reason(exc)}"
+        raise SourceUnavailable(msg) from exc
+    except ValueError as exc:
+        msg = f"{name}: {exc}"
+        raise SourceInvalid(msg) from exc
+    return Decoder(container, camera, name)

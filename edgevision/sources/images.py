@@ -1,0 +1,157 @@
+"""Pictures in a folder, and the one way a picture file is read."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Annotated, Literal
+
+import cv2
+import numpy as np
+import structlog
+from pydantic import AwareDatetime, Field
+
+from edgevision.config.settings import PositiveSeconds, Settings
+from edgevision.errors import ImageError, SourceInvalid, SourceUnavailable
+from edgevision.sources.base import Policy, SourceContext
+from edgevision.sources.imageheader import picture_size
+from edgevision.sources.media import ArrayPixels
+from edgevision.types import Frame, FrameTime, Image
+
+log = structlog.get_logger(__name__)
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+MAX_PIXELS = 100_000_000
+
+
+def natural_key(path: Path) -> tuple[tuple[int, int | str], ...]:
+    """Sorts ``part2`` before ``part10``."""
+    pieces = re.split(r"(\d+)", str(path))
+    return tuple((0, int(piece)) if piece.isdecimal() else (1, piece.casefold()) for piece in pieces)
+
+
+def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image:
+    """A picture file as (H, W, 3) uint8 BGR, upright by its EXIF orientation; grey and alpha are converted.
+
+    Args:
+        path: The file.
+        max_pixels: A larger picture is refused by its header, before memory is taken for it.
+
+    Raises:
+        ImageError: Missing, empty, truncated, too large or of an unknown format.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        msg = f"{path}: cannot be read: {exc.strerror}"
+        raise ImageError(msg) from exc
+    if not data:
+        msg = f"{path}: the file is empty"
+        raise ImageError(msg)
+    size = picture_size(data)
+    if size is None:
+        msg = f"{path}: not a picture of a known format (png, jpeg, bmp, webp, tiff)"
+        raise ImageError(msg)
+    width, height = size.width, size.height
+    if width * height > max_pixels:
+        msg = f"{path}: {width}x{height} is more than the {max_pixels:,} pixels allowed"
+        raise ImageError(msg)
+    if not size.complete:
+        msg = f"{path}: the file is truncated"
+        raise ImageError(msg)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as exc:
+        msg = f"{path}: cannot be decoded: {exc.err or exc}"
+        raise ImageError(msg) from exc
+    if image is None:
+        msg = f"{path}: damaged or truncated, it cannot be decoded"
+        raise ImageError(msg)
+    return np.asarray(image, dtype=np.uint8)
+
+
+class ImagesSource:
+    """The pictures of a folder, or those a pattern matches, once each in natural order; broken ones are skipped."""
+
+    policy: Policy = "block"
+
+    class Settings(Settings):
+        """A folder of pictures."""
+
+        kind: Literal["images"] = "images"
+        path: Path
+        """A folder, one picture, or a pattern such as `shots/*.png`."""
+        interval_s: PositiveSeconds = 1.0
+        """Time between two pictures for whatever is measured in seconds, seconds."""
+        max_pixels: Annotated[int, Field(gt=0)] = MAX_PIXELS
+        """Larger pictures are skipped, pixels."""
+        start_time: AwareDatetime | None = None
+        """Capture time of the first picture; without it each file's time of change is taken."""
+
+    def __init__(self, settings: Settings, context: SourceContext) -> None:
+        self._settings = settings
+        self._context = context
+        self._next = context.resume or 0
+        self._closed = threading.Event()
+        self.skipped = 0
+
+    def frames(self) -> Iterator[Frame]:
+        """Every readable picture; ``Frame.name`` is its path below the folder."""
+        base, files = self._list()
+        for index in range(self._next, len(files)):
+            if self._closed.is_set():
+                return
+            self._next = index + 1
+            path = files[index]
+            try:
+                image = read_image(path, max_pixels=self._settings.max_pixels)
+            except ImageError as exc:
+                self.skipped += 1
+                log.warning(
+                    "source.picture_skipped", camera=self._context.camera, reason=str(exc), skipped=self.skipped
+                )
+                continue
+            name = path.relative_to(base).as_posix()
+            time = FrameTime(self._time_utc(path, index), index * self._settings.interval_s, "file")
+            yield Frame(self._context.camera, index, time, ArrayPixels(image), position=index + 1, name=name)
+
+    def close(self) -> None:
+        """End after the picture under way."""
+        self._closed.set()
+
+    def _time_utc(self, path: Path, index: int) -> datetime:
+        start = self._settings.start_time
+        if start is not None:
+            return start.astimezone(timezone.utc) + timedelta(seconds=index * self._settings.interval_s)
+        try:
+            return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+        except OSError:
+            return self._context.started_utc
+
+    def _list(self) -> tuple[Path, list[Path]]:
+        path = self._settings.path
+        if path.is_dir():
+            base, found = path, list(path.rglob("*"))
+        elif path.is_file():
+            base, found = path.parent, [path]
+        elif any(sign in str(path) for sign in "*?["):
+            base = Path(*(part for part in _before_pattern(path.parts)))
+            found = list(base.glob(str(path.relative_to(base))))
+        else:
+            msg = f"{path}: there is no such folder, picture or pattern"
+            raise SourceUnavailable(msg)
+        files = sorted((file for file in found if file.suffix.lower() in SUFFIXES and file.is_file()), key=natural_key)
+        if not files:
+            msg = f"{path}: no pictures there; known are {' '.join(sorted(SUFFIXES))}"
+            raise SourceInvalid(msg)
+        return base, files
+
+
+def _before_pattern(parts: tuple[str, ...]) -> Iterator[str]:
+    for part in parts[:-1]:
+        if any(sign in part for sign in "*?["):
+            return
+        yield part

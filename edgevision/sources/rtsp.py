@@ -1,0 +1,126 @@
+"""A network camera over RTSP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from edgevision.config.settings import PositiveSeconds, Settings
+from edgevision.errors import SourceLost
+from edgevision.sources.base import Policy, SourceContext
+from edgevision.sources.clock import LiveClock
+from edgevision.sources.decoding import Decoder, open_video
+from edgevision.types import Frame, FrameTime
+
+# From exposure to arrival: exposure, encoder, network and decoder of usual cameras take 50 to 500 ms.
+ARRIVAL_UNCERTAINTY_MS = 500.0
+# A camera's quartz and its NTP daemon; the offset is taken from the first report of a connection only.
+RTCP_UNCERTAINTY_MS = 20.0
+DRIFT_MS_PER_S = 0.05
+
+
+class RtspSource:
+    """Newest frames of an RTSP camera; reconnecting is the capture loop's job."""
+
+    policy: Policy = "latest"
+
+    class Settings(Settings):
+        """A network camera."""
+
+        kind: Literal["rtsp"] = "rtsp"
+        url: SecretStr
+        """Address, `rtsp://user:password@host:554/path`; it is never logged with its password."""
+        transport: Literal["tcp", "udp"] = "tcp"
+        """How the pictures travel: `tcp` loses nothing, `udp` has less delay on a good network."""
+        open_timeout_s: PositiveSeconds = 10.0
+        """How long to wait for the camera to answer and send its first pictures, seconds."""
+        stall_timeout_s: PositiveSeconds = 5.0
+        """Without a frame for so long the stream counts as lost, seconds."""
+        clock_tolerance_s: Annotated[float, Field(ge=0)] = 2.0
+        """The camera's own clock (RTCP) is believed while it is within this of ours, seconds; 0 never believes it."""
+
+        @field_validator("url")
+        @classmethod
+        def _an_rtsp_address(cls, value: SecretStr) -> SecretStr:
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme not in {"rtsp", "rtsps"} or not parts.hostname:
+                msg = "must look like rtsp://host/path or rtsps://host/path"
+                raise ValueError(msg)
+            return value
+
+    def __init__(self, settings: Settings, context: SourceContext) -> None:
+        self._settings = settings
+        self._context = context
+        self._name = without_password(settings.url.get_secret_value())
+        self._index = 0
+        self._clock = LiveClock(context.monotonic)
+        self._closed = threading.Event()
+
+    def frames(self) -> Iterator[Frame]:
+        """Connect and yield frames until the stream is lost."""
+        if self._closed.is_set():
+            return
+        settings = self._settings
+        decoder = open_video(
+            settings.url.get_secret_value(),
+            camera=self._context.camera,
+            name=self._name,
+            format_name="rtsp",
+            options={
+                "rtsp_transport": settings.transport,
+                "fflags": "nobuffer+discardcorrupt",
+                "allowed_media_types": "video",
+            },
+            timeout=(settings.open_timeout_s, settings.stall_timeout_s),
+        )
+        try:
+            yield from self._read(decoder)
+        finally:
+            decoder.close()
+
+    def close(self) -> None:
+        """End after the frame under way, or after the stall timeout when none comes."""
+        self._closed.set()
+
+    def _read(self, decoder: Decoder) -> Iterator[Frame]:
+        monotonic, camera = self._context.monotonic, self._context.camera
+        self._clock.reconnected()
+        opened_s = last_s = monotonic()
+        for picture in decoder.frames():
+            if self._closed.is_set():
+                return
+            now_s = monotonic()
+            if picture is None:
+                if now_s - last_s > self._settings.stall_timeout_s:
+                    msg = f"{self._name}: packets come, but no sound frame for {now_s - last_s:.1f} s"
+                    raise SourceLost(msg)
+                continue
+            pts_s = None if picture.time is None else float(picture.time)
+            time = self._time(self._clock.stamp(pts_s), pts_s, decoder.start_utc_s(), now_s - opened_s)
+            index, self._index = self._index, self._index + 1
+            yield Frame(camera, index, time, decoder.pixels(picture))
+            last_s = monotonic()
+        msg = f"{self._name}: the camera ended the stream"
+        raise SourceLost(msg)
+
+    def _time(self, t_s: float, pts_s: float | None, start_utc_s: float | None, connected_s: float) -> FrameTime:
+        arrival = self._context.now_utc()
+        uncertainty_ms = RTCP_UNCERTAINTY_MS + DRIFT_MS_PER_S * connected_s
+        if start_utc_s is not None and pts_s is not None and uncertainty_ms < ARRIVAL_UNCERTAINTY_MS:
+            sent = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=start_utc_s + pts_s)
+            if abs((arrival - sent).total_seconds()) <= self._settings.clock_tolerance_s:
+                return FrameTime(sent, t_s, "rtcp", uncertainty_ms)
+        return FrameTime(arrival, t_s, "arrival", ARRIVAL_UNCERTAINTY_MS)
+
+
+def without_password(url: str) -> str:
+    """The address as it may be logged: user, password and query are left out."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"
