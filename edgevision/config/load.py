@@ -50,9 +50,10 @@ def load(
     model: type[ModelT],
     *,
     check: Callable[[Document], None] | None = None,
+    defaults: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> ModelT:
-    """Read ``file`` as ``model``; ``check`` may note problems between keys.
+    """Read ``file`` as ``model``; ``check`` may note problems between keys, ``defaults`` stand for keys not given.
 
     Raises:
         ConfigError: With all problems of the file, each with its line.
@@ -60,7 +61,7 @@ def load(
     document = read_document(file, environ)
     settings: ModelT | None = None
     try:
-        settings = model.model_validate(document.data, context={"folder": file.parent})
+        settings = model.model_validate({**(defaults or {}), **document.data}, context={"folder": file.parent})
     except ValidationError as exc:
         for error in exc.errors(include_url=False):
             _note(document, model, error)

@@ -1,0 +1,1 @@
+"""Procedural scenes with exact ground truth, for demo, tests and benchmarks."""
