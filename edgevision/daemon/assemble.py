@@ -113,9 +113,9 @@ class Assembly:
         context = AnalysisContext(name, bundle.manifest.classes)
         fingerprint = Fingerprint.of(settings)
         saved = None if self._fresh else self.outbox.state(name)
-        same = bool(saved and saved.body.get("analyses") == fingerprint.analyses)
-        same_source = bool(saved and saved.body.get("source") == fingerprint.source)
-        resume = saved.position if saved and same_source and same else None
+        same = saved is not None and saved.body.get("analyses") == fingerprint.analyses
+        same_source = same and saved is not None and saved.body.get("source") == fingerprint.source
+        resume = saved.position if saved is not None and same_source else None
         station = settings.station
         trigger = None if station.trigger is None else build(TRIGGERS, station.trigger)
         actuator = None if station.actuator is None else build(ACTUATORS, station.actuator)
@@ -123,7 +123,7 @@ class Assembly:
         ledger = None if trigger is None else TriggerLedger(deadline_s, station.on_timeout)
         analyses = [build(ANALYSES, item, context) for item in settings.analyses]
         pipeline = CameraPipeline(name, _tracker(settings), analyses, ledger)
-        if saved and same:
+        if saved is not None and same:
             pipeline.restore(saved.body["pipeline"], resume)
         source = build(SOURCES, settings.source, SourceContext(name, resume, self._started_utc))
         unit = CameraUnit(
@@ -136,7 +136,7 @@ class Assembly:
             fingerprint=fingerprint,
             trigger=trigger,
             actuation=None if actuator is None else Actuation(name, actuator, self.metrics),
-            ended=bool(saved and same and same_source and saved.body.get("ended")),
+            ended=bool(saved is not None and same_source and saved.body.get("ended")),
         )
         self._units[name] = unit
         return unit

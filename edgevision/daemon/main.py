@@ -61,10 +61,7 @@ def run_daemon(file: Path, *, until_done: bool = False, fresh: bool = False) -> 
             if until_done and daemon.done() and assembly.delivered():
                 break
         notify("STOPPING=1")
-        finished = until_done and not signals.stop
-        clean = daemon.stop()
-        if finished and clean:
-            assembly.forget_positions()
+        clean = daemon.stop(forget=until_done and not signals.stop)
         assembly.close()
     return 0 if clean and not (until_done and daemon.failed_cameras()) else 1
 

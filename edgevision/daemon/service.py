@@ -22,7 +22,7 @@ from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.model import ModelUnit
 from edgevision.daemon.supervisor import Run, Stage
 from edgevision.errors import StationError
-from edgevision.events.base import Outbox
+from edgevision.events.base import CameraState, Outbox
 from edgevision.sources.base import SourceState
 from edgevision.station.base import TriggerSignal
 from edgevision.station.software import SoftwareTrigger
@@ -185,8 +185,15 @@ class Daemon:
         cameras = {name: {"state": item.unit.state.value, "fps": item.unit.fps()} for name, item in self._cameras.items()}
         return {"cameras": cameras, **self._board.report().document()}
 
-    def stop(self) -> bool:
-        """Drain frames, then events, then stop; whether all of it was done in time."""
+    def stop(self, *, forget: bool = False) -> bool:
+        """Drain frames, then events, then stop.
+
+        Args:
+            forget: Drop positions and states, since the work is done and the next run shall start over.
+
+        Returns:
+            Whether all of it was done in time.
+        """
         deadline = time.monotonic() + self.settings.drain_timeout_s
         for camera in self._cameras.values():
             camera.unit.source.close()
@@ -201,6 +208,8 @@ class Daemon:
                 self._analytics.post(Detached(camera.unit, ended=False))
         self._analytics_stage.stop()
         clean &= self._analytics_stage.join(_left(deadline))
+        for camera in self._cameras.values() if forget else ():
+            self._outbox.append([], CameraState(camera.unit.name, None, {}))
         clean &= self._outbox.flush(_left(deadline))
         if self._relay_stage is not None:
             self._relay_stage.stop()
@@ -211,7 +220,8 @@ class Daemon:
 
     def _start_camera(self, name: str, settings: CameraSettings) -> None:
         unit = self._build_camera(name, settings)
-        capturing = Capturing(unit, self._models[settings.model].batcher, self._metrics, self._announcer.camera)
+        batcher = self._models[settings.model].batcher
+        capturing = Capturing(unit, batcher, self._analytics, self._metrics, self._announcer.camera)
         # Frames and triggers may only come once the analytics stage knows the camera.
         self._analytics.post(Attached(unit))
         stages = [self._stage(f"capture/{name}", capturing.run, critical=False)]

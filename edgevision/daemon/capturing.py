@@ -1,0 +1,98 @@
+"""Connects a camera's source with its model's batcher and with its triggers; ``run`` is a stage."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from edgevision.daemon.analytics import AnalyticsStage, Missed, Opened
+from edgevision.daemon.camera import CameraUnit
+from edgevision.daemon.metrics import Metrics
+from edgevision.inference.batcher import Batcher
+from edgevision.sources.base import SourceState
+from edgevision.sources.capture import Capture
+from edgevision.sources.triggered import TriggeredSource
+from edgevision.station.base import TriggerSignal
+from edgevision.types import Frame
+
+log = structlog.get_logger(__name__)
+
+DEFAULT_FRAME_TIMEOUT_S = 1.0
+
+
+class Capturing:
+    """One camera's capture.
+
+    Args:
+        unit: The camera.
+        batcher: Where its frames go.
+        analytics: Hears of triggers.
+        metrics: Counters.
+        announce: Hears of every change of the camera's state.
+    """
+
+    def __init__(
+        self,
+        unit: CameraUnit,
+        batcher: Batcher,
+        analytics: AnalyticsStage,
+        metrics: Metrics,
+        announce: Callable[[CameraUnit], None],
+    ) -> None:
+        self._unit = unit
+        self._batcher = batcher
+        self._analytics = analytics
+        self._metrics = metrics
+        self._announce = announce
+        if unit.trigger is not None:
+            unit.source = TriggeredSource(
+                unit.name,
+                unit.source,
+                unit.trigger,
+                on_signal=self._signal,
+                on_missed=self._missed,
+                on_state=self._state,
+                timeout_s=self._frame_timeout_s(),
+            )
+        batcher.add(unit.name, unit.source.policy)
+
+    def run(self, stop: threading.Event) -> None:
+        """Capture until stopped or until the source has ended or failed."""
+        unit = self._unit
+        if unit.ended:
+            log.warning("camera.already_ended", camera=unit.name, hint="`--fresh` starts files over")
+            self._state(SourceState.ENDED, "")
+            return
+        on_state = self._state if unit.trigger is None else self._outer_state
+        Capture(unit.name, unit.source, self._put, on_state).run(stop)
+
+    def _frame_timeout_s(self) -> float:
+        deadline_ms = self._unit.settings.station.deadline_ms
+        return DEFAULT_FRAME_TIMEOUT_S if deadline_ms is None else deadline_ms / 1000
+
+    def _put(self, frame: Frame) -> None:
+        self._unit.entered()
+        if not self._batcher.put(frame):
+            self._unit.left()
+
+    def _state(self, state: SourceState, reason: str) -> None:
+        unit = self._unit
+        unit.state, unit.reason = state, reason
+        self._metrics.online.labels(unit.name).set(float(state is SourceState.ONLINE))
+        if state is SourceState.RECONNECTING:
+            self._metrics.reconnects.labels(unit.name).inc()
+        if state is not SourceState.STARTING:
+            self._announce(unit)
+
+    def _outer_state(self, state: SourceState, reason: str) -> None:
+        """Of the loop around a triggered camera, whose own states come from inside; only a broken trigger line counts."""
+        if state in {SourceState.RECONNECTING, SourceState.FAILED}:
+            self._state(state, reason)
+
+    def _signal(self, signal: TriggerSignal) -> None:
+        self._analytics.post(Opened(self._unit.name, signal))
+
+    def _missed(self, signal: TriggerSignal) -> None:
+        self._analytics.post(Missed(self._unit.name, signal.id))
