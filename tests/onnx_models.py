@@ -52,7 +52,7 @@ def write_colour_model(
     return path
 
 
-def colour_manifest(**changes: Any) -> dict[str, Any]:
+def colour_manifest(**changes: object) -> dict[str, Any]:
     """A manifest that fits ``write_colour_model``'s defaults."""
     return {
         "name": "colours",
@@ -67,7 +67,7 @@ def colour_manifest(**changes: Any) -> dict[str, Any]:
     }
 
 
-def colour_bundle(folder: Path, *, batch: int | str = "N", layout: str = "nhwc-uint8", **changes: Any) -> Bundle:
+def colour_bundle(folder: Path, *, batch: int | str = "N", layout: str = "nhwc-uint8", **changes: object) -> Bundle:
     """A whole bundle in ``folder / "colours"``."""
     folder.mkdir(parents=True, exist_ok=True)
     model = write_colour_model(folder / "colours.onnx", batch=batch, layout=layout)

@@ -8,6 +8,10 @@ from pathlib import Path, PurePosixPath
 
 from edgevision.errors import BundleCorrupt, UnsafeModel
 
+_PICKLE = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))  # opcode PROTO and its argument
+_ZIP = b"PK\x03\x04"  # how PyTorch packs pickles
+_IR_VERSION, _GRAPH, _OPSET_IMPORT = 1, 7, 8  # fields of ModelProto in onnx.proto3
+_VARINT, _BYTES, _WIDTHS = 0, 2, {1: 8, 5: 4}  # protobuf's wire types
 _UNSAFE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".joblib", ".ckpt", ".h5", ".keras"})
 
 
@@ -31,8 +35,7 @@ def refuse_unsafe(name: str, head: bytes) -> None:
         UnsafeModel: It is a pickle or a zip archive, which is how PyTorch packs pickles.
     """
     suffix = PurePosixPath(name).suffix.lower()
-    pickle = len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5  # PROTO opcode, protocols 2 to 5
-    if suffix in _UNSAFE_SUFFIXES or pickle or head.startswith(b"PK\x03\x04"):
+    if suffix in _UNSAFE_SUFFIXES or head.startswith((*_PICKLE, _ZIP)):
         what = f"is a {suffix} file" if suffix in _UNSAFE_SUFFIXES else "holds a pickle or zip archive, no ONNX"
         msg = f"{name} {what}: it could run code when loaded and is refused; export the model to ONNX"
         raise UnsafeModel(msg)
@@ -50,11 +53,11 @@ def onnx_header(path: Path) -> OnnxHeader:
     ir_version, opset, has_graph = 0, 0, False
     try:
         for number, value in _fields(memoryview(data)):
-            if number == 1 and isinstance(value, int):
+            if number == _IR_VERSION and isinstance(value, int):
                 ir_version = value
-            elif number == 7:
+            elif number == _GRAPH:
                 has_graph = True
-            elif number == 8 and isinstance(value, memoryview):
+            elif number == _OPSET_IMPORT and isinstance(value, memoryview):
                 entry = dict(_fields(value))
                 domain, version = entry.get(1, memoryview(b"")), entry.get(2)
                 if isinstance(domain, memoryview) and bytes(domain) in {b"", b"ai.onnx"} and isinstance(version, int):
@@ -73,11 +76,11 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     while at < len(data):
         tag, at = _varint(data, at)
         wire = tag & 7
-        if wire == 0:
+        if wire == _VARINT:
             value, at = _varint(data, at)
             yield tag >> 3, value
             continue
-        size, at = _varint(data, at) if wire == 2 else ({1: 8, 5: 4}.get(wire, -1), at)
+        size, at = _varint(data, at) if wire == _BYTES else (_WIDTHS.get(wire, -1), at)
         if size < 0 or at + size > len(data):
             msg = "no protobuf"
             raise ValueError(msg)
@@ -91,7 +94,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:
+        if not byte & 0x80:
             return value, at
     msg = "no protobuf"
     raise ValueError(msg)

@@ -33,7 +33,7 @@ def import_(  # noqa: PLR0913 - one a command-line option
     size: str | None = typer.Option(None, help="Input size, WIDTHxHEIGHT, where the file leaves it open."),
     threshold: float = typer.Option(0.25, min=0, max=1, help="Minimum score."),
     licence: str | None = typer.Option(None, help="Licence of the weights (SPDX id)."),
-    golden: list[Path] = typer.Option([], help="A picture for the self-test; may be repeated."),  # noqa: B008 - typer
+    golden: list[Path] = typer.Option([], help="A picture for the self-test; may be repeated."),
     force: bool = typer.Option(False, "--force", help="Replace an existing bundle."),
     as_json: bool = _JSON,
 ) -> None:

@@ -20,6 +20,7 @@ from edgevision.types import Detections, FloatArray, IntArray
 MAX_CANDIDATES = 3000
 MAX_DETECTIONS = 300
 YOLOX_STRIDES = (8, 16, 32)
+_RANK = 3  # pictures, and two of anchors and values
 
 Shape = Sequence[int | str | None]
 
@@ -166,7 +167,7 @@ def check_output(
         "yolo-e2e": [(None, 6)],
         "yolox": [(anchors, 5 + classes)],
     }
-    if len(shape) == 3 and any(_fits(shape[1:], want) for want in allowed[family]):
+    if len(shape) == _RANK and any(_fits(shape[1:], want) for want in allowed[family]):
         return
     wanted = " or ".join(
         f"(N, {', '.join('A' if side is None else str(side) for side in want)})" for want in allowed[family]

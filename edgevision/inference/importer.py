@@ -89,7 +89,7 @@ def manifest_of(file: Path, said: Said) -> dict[str, Any]:
     if (task := told.get("task", "detect")) != "detect":
         msg = f"{file}: its task is {task}; only detection models can be imported"
         raise BundleError(msg)
-    if len(graph.inputs) != 1 or len(graph.outputs[0].shape) != 3:
+    if len(graph.inputs) != 1 or len(graph.outputs[0].shape) != 3:  # noqa: PLR2004 - picture, anchors, values
         shapes = f"inputs {', '.join(map(str, graph.inputs))}, first output {graph.outputs[0]}"
         msg = f"{file}: expected one picture in and (N, boxes, values) out, got {shapes}"
         raise BundleError(msg)

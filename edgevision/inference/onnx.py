@@ -195,11 +195,8 @@ def _check_input(bundle: Bundle, ports: Sequence[ort.Port]) -> int | None:
         raise BundleError(msg)
     port, types = ports[0], _TYPES[spec.layout]
     sides = (spec.height, spec.width, 3) if spec.layout == "nhwc-uint8" else (3, spec.height, spec.width)
-    fits = (
-        len(port.shape) == 4
-        and all(  # noqa: PLR2004 - batch, height, width, channels
-            have == want or not isinstance(have, int) for have, want in zip(port.shape[1:], sides, strict=True)
-        )
+    fits = len(port.shape) == 1 + len(sides) and all(
+        have == want or not isinstance(have, int) for have, want in zip(port.shape[1:], sides, strict=True)
     )
     if not fits or port.type not in types:
         expected = f"{' or '.join(types)} (N, {', '.join(map(str, sides))})"

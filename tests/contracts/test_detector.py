@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx_models import COLOURS, colour_bundle
 
 from edgevision.errors import BackendError
 from edgevision.inference.base import Batch, Detector, InputSpec
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.scripted import ScriptedDetector
 from edgevision.types import Detections, Image, Letterbox
-from tests.onnx_models import COLOURS, colour_bundle
 
 
 def _brightest(image: Image, letterbox: Letterbox) -> Detections:
-    """The same as the network of ``tests.onnx_models`` does."""
+    """The same as the network of ``onnx_models`` does."""
     means = image.mean(axis=(0, 1)) / 255
     label = int(means.argmax())
     if means[label] < 0.5:
@@ -91,7 +91,7 @@ def test_the_same_picture_gives_the_same_alone_and_in_a_batch(detector: Detector
 def test_batches_that_do_not_fit_are_refused(detector: Detector) -> None:
     letterbox = Letterbox.fit((640, 480), (64, 48))
     for shape in ((5, 48, 64, 3), (0, 48, 64, 3), (1, 64, 48, 3)):
-        with pytest.raises(BackendError, match="expected .* got"):
+        with pytest.raises(BackendError, match=r"expected .* got"):
             detector.infer(Batch(np.zeros(shape, np.uint8), [letterbox] * shape[0]))
 
 

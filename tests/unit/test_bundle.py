@@ -13,10 +13,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
+from onnx_models import colour_bundle, colour_manifest, write_colour_model
 
 from edgevision.bundle import Bundle, OnnxHeader, onnx_header, read_bundle, refuse_unsafe, verify_files, write_bundle
 from edgevision.errors import BundleCorrupt, BundleError, UnsafeModel
-from tests.onnx_models import colour_bundle, colour_manifest, write_colour_model
 
 
 class Bomb:
@@ -25,7 +25,7 @@ class Bomb:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
         return Path.touch, (self.path,)
 
 
@@ -39,7 +39,7 @@ def _model(tmp_path: Path) -> Path:
     return write_colour_model(tmp_path / "source.onnx")
 
 
-def _edit(bundle: Bundle, **changes: Any) -> Path:
+def _edit(bundle: Bundle, **changes: object) -> Path:
     file = bundle.folder / "bundle.yaml"
     document = yaml.safe_load(file.read_text())
     document.update(changes)
@@ -145,7 +145,7 @@ def test_changed_golden_pictures_are_found(tmp_path: Path, model: Path) -> None:
     manifest = colour_manifest(golden=[{"file": "golden/a.png"}])
     bundle = write_bundle(tmp_path / "b", manifest, {"model.onnx": model, "golden/a.png": b"1"})
     (bundle.folder / "golden/a.png").write_bytes(b"2")
-    with pytest.raises(BundleCorrupt, match="golden/a.png"):
+    with pytest.raises(BundleCorrupt, match=r"golden/a.png"):
         verify_files(bundle)
 
 
@@ -187,7 +187,7 @@ def test_the_artefact_suits_the_device(tmp_path: Path, model: Path) -> None:
         {"file": "model.onnx", "precision": "fp32"},
         {"file": "half.onnx", "precision": "fp16", "targets": ["cuda", "tensorrt"]},
     ]
-    files: dict[str, Path | bytes] = {name: model for name in ("cpu.onnx", "model.onnx", "half.onnx")}
+    files: dict[str, Path | bytes] = dict.fromkeys(("cpu.onnx", "model.onnx", "half.onnx"), model)
     bundle = write_bundle(tmp_path / "b", colour_manifest(artefacts=artefacts), files)
     assert bundle.artefact("cpu").file == "cpu.onnx"
     assert bundle.artefact("cuda").file == "model.onnx"

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from onnx_models import COLOURS, colour_bundle, write_colour_model
 from typer.testing import CliRunner, Result
 
 from edgevision.cli.models import app
 from edgevision.errors import BundleError, EdgevisionError
-from tests.onnx_models import COLOURS, colour_bundle, write_colour_model
 
 
 def _run(*arguments: object) -> Result:

@@ -1,4 +1,4 @@
-"""Fair batches over cameras: nothing lossless is lost, live cameras show their newest frame, crashes keep what waits."""
+"""Fair batches over cameras: nothing lossless is lost, live cameras show their newest frame, crashes keep all."""
 
 from __future__ import annotations
 

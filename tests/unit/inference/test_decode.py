@@ -122,13 +122,15 @@ def test_a_class_the_bundle_does_not_have() -> None:
 
 
 def test_yolox_boxes_lie_on_a_grid() -> None:
-    """Cell (row 2, column 3) of stride 8 has anchor 2 * 8 + 3; the first of stride 16 comes after 8 * 8 of them."""
+    """Cell (row 2, column 3) of stride 8 has anchor 2 * 8 + 3; the first of stride 16 comes after 8 * 8 of them.
+
+    The first box: centre ((3 + 0.5) * 8, (2 + 0.25) * 8), 16 wide, 32 high.
+    """
     output = np.zeros((1, 64 + 16 + 4, 7), np.float32)
     output[0, 2 * 8 + 3] = [0.5, 0.25, np.log(2), np.log(4), 1, 0.9, 0]
     output[0, 64] = [0, 0, 0, 0, 0.8, 0, 1]
     (found,) = _decoder("yolox")([output])
-    centre = np.array([(3 + 0.5) * 8, (2 + 0.25) * 8])
-    assert found.xyxy[0] == pytest.approx([*(centre - [8, 16]), *(centre + [8, 16])])
+    assert found.xyxy[0] == pytest.approx([20, 2, 36, 34])
     assert found.xyxy[1] == pytest.approx([-8, -8, 8, 8])
     assert found.label.tolist() == [0, 1]
 
@@ -188,7 +190,7 @@ def test_an_output_without_end_is_capped() -> None:
         ("yolox", ("N", "A", 7), True),
     ],
 )
-def test_shapes_of_the_families(family: Family, shape: tuple[int | str, ...], fits: bool) -> None:
+def test_shapes_of_the_families(family: Family, shape: tuple[int | str, ...], *, fits: bool) -> None:
     if fits:
         check_output(family, shape, 2, SIZE)
     else:

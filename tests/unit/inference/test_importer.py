@@ -11,13 +11,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx_models import write_colour_model
 from structlog.testing import capture_logs
 
 from edgevision.errors import BundleCorrupt, BundleError, ImageError, UnsafeModel
 from edgevision.inference.importer import Said, import_onnx, read_classes
 from edgevision.inference.onnx import OnnxDetector
 from edgevision.inference.selftest import selftest
-from tests.onnx_models import write_colour_model
 
 Shape = tuple[int | str, ...]
 TWO = ("bottle", "can")
@@ -196,7 +196,7 @@ def test_a_golden_picture_that_is_none(tmp_path: Path) -> None:
     model = write_colour_model(tmp_path / "m.onnx")
     (tmp_path / "empty.png").touch()
     said = Said("colours", classes=("red", "green", "blue"), golden=(tmp_path / "empty.png",))
-    with pytest.raises(ImageError, match="empty.png is no picture"):
+    with pytest.raises(ImageError, match=r"empty.png is no picture"):
         import_onnx(model, tmp_path / "b", said)
     assert not (tmp_path / "b").exists()
 

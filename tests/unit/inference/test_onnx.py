@@ -10,13 +10,13 @@ import numpy as np
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+from onnx_models import COLOURS, colour_bundle, colour_manifest, write_colour_model
 
 from edgevision.bundle import write_bundle
 from edgevision.errors import BackendError, BundleCorrupt, BundleError, UnsafeModel
 from edgevision.inference.base import Batch
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings, engine_key
 from edgevision.types import Letterbox
-from tests.onnx_models import COLOURS, colour_bundle, colour_manifest, write_colour_model
 
 CPU = OnnxSettings(device="cpu", threads=1)
 has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from onnx_models import COLOURS, colour_manifest, write_colour_model
 
 from edgevision.bundle import Bundle, write_bundle
 from edgevision.errors import ImageError
@@ -16,7 +17,6 @@ from edgevision.inference.base import InputSpec
 from edgevision.inference.scripted import ScriptedDetector
 from edgevision.inference.selftest import golden_boxes, read_picture, selftest
 from edgevision.types import Detections
-from tests.onnx_models import COLOURS, colour_manifest, write_colour_model
 
 Row = tuple[str, tuple[float, float, float, float], float]
 A, B = (10.0, 10.0, 50.0, 40.0), (60.0, 20.0, 90.0, 44.0)
@@ -92,7 +92,7 @@ def test_what_is_recorded_is_what_was_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n truncated"])
 def test_a_broken_picture(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p.png").write_bytes(content)
-    with pytest.raises(ImageError, match="p.png is no picture, or it is truncated"):
+    with pytest.raises(ImageError, match=r"p.png is no picture, or it is truncated"):
         read_picture(tmp_path / "p.png")
 
 
