@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Literal
 
-import cv2
 import numpy as np
 import pytest
 
@@ -27,6 +25,7 @@ from edgevision.events.payloads import (
     TrafficZone,
 )
 from edgevision.types import Frame, FrameTime, Image, Occurrence, Tracks
+from tests.pixels import PlainPixels
 
 CONTEXT = AnalysisContext("cam", ("person", "scratch"))
 START = datetime(2026, 3, 2, 8, 0, tzinfo=timezone.utc)
@@ -41,24 +40,6 @@ SCHEMA: dict[tuple[str, str], type[Data]] = {
     ("defect", "detected"): DefectDetected,
     ("defect", "verdict"): DefectVerdict,
 }
-
-
-class Pixels:
-    """A picture in memory."""
-
-    def __init__(self, image: Image) -> None:
-        self._image = image
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self._image.shape[1], self._image.shape[0]
-
-    def bgr(self) -> Image:
-        return self._image
-
-    def scaled(self, width: int, height: int, order: Literal["rgb", "bgr"]) -> Image:
-        small = np.asarray(cv2.resize(self._image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        return small if order == "bgr" else small[..., ::-1]
 
 
 def _traffic() -> Analysis:
@@ -97,7 +78,7 @@ def _build(request: pytest.FixtureRequest) -> Callable[[], Analysis]:
 
 
 def _frame(index: int, t_s: float, image: Image | None = None, trigger_id: str | None = None) -> Frame:
-    pixels = Pixels(np.zeros((SIZE[1], SIZE[0], 3), np.uint8) if image is None else image)
+    pixels = PlainPixels.blank(*SIZE) if image is None else PlainPixels(image)
     time = FrameTime(START + timedelta(seconds=t_s), t_s, "file")
     return Frame("cam", index, time, pixels, trigger_id=trigger_id)
 

@@ -4,36 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Literal
 
-import cv2
 import numpy as np
 import pytest
 
 from edgevision.analytics.base import AnalysisContext
 from edgevision.types import Detections, Frame, FrameTime, Image, Tracks
+from tests.pixels import PlainPixels
 
 START = datetime(2026, 3, 2, 8, 0, 0, tzinfo=timezone.utc)
-
-
-class PlainPixels:
-    """A picture in memory."""
-
-    def __init__(self, image: Image) -> None:
-        self._image = image
-        self.full_reads = 0
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self._image.shape[1], self._image.shape[0]
-
-    def bgr(self) -> Image:
-        self.full_reads += 1
-        return self._image
-
-    def scaled(self, width: int, height: int, order: Literal["rgb", "bgr"]) -> Image:
-        small = np.asarray(cv2.resize(self._image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        return small if order == "bgr" else small[..., ::-1]
 
 
 MakeFrame = Callable[..., Frame]
@@ -52,7 +31,7 @@ def _make_frame() -> MakeFrame:
         trigger_id: str | None = None,
         name: str | None = None,
     ) -> Frame:
-        pixels = PlainPixels(np.zeros((size[1], size[0], 3), np.uint8) if image is None else image)
+        pixels = PlainPixels.blank(*size) if image is None else PlainPixels(image)
         time = FrameTime(START + timedelta(seconds=t_s), t_s, "file")
         return Frame("cam", round(t_s * 1000), time, pixels, trigger_id=trigger_id, name=name)
 

@@ -1,0 +1,135 @@
+"""Tracker and traffic together: the hand-counted video where it is there, and a drawn twin that never skips.
+
+One set of defaults for all of it, at every frame rate.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from edgevision.analytics.base import AnalysisContext
+from edgevision.analytics.tracking import ByteTrack, ByteTrackSettings
+from edgevision.analytics.traffic import Traffic, TrafficSettings
+from edgevision.inference.decode import Decoder
+from edgevision.inference.ort import Placement, Session
+from edgevision.types import Detections, Frame, FrameTime, Letterbox, Occurrence
+from tests.pixels import PlainPixels
+
+Seen = tuple[float, Detections]
+START = datetime(2026, 3, 2, 8, 0, tzinfo=timezone.utc)
+SIZE = (768, 432)
+DATA = Path(os.environ.get("EDGEVISION_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
+VIDEO = DATA / "videos" / "one-by-one-person-detection.mp4"
+MODEL = DATA / "weights" / "yolov8n-rebuilt.onnx"
+SETTINGS = TrafficSettings.model_validate(
+    {
+        "lines": {"exit": {"from": (0.74, 0), "to": (0.74, 1)}},
+        "zones": {"table": {"polygon": [(0.46, 0.80), (0.72, 0.80), (0.72, 1.0), (0.46, 1.0)]}},
+    }
+)
+
+
+def _watch(seen: Iterator[Seen] | Sequence[Seen]) -> list[Occurrence]:
+    tracker = ByteTrack(ByteTrackSettings())
+    traffic = Traffic(SETTINGS, AnalysisContext("door", ("person",)))
+    found: list[Occurrence] = []
+    time = FrameTime(START, 0.0, "file")
+    for index, (t_s, detections) in enumerate(seen):
+        time = FrameTime(START + timedelta(seconds=t_s), t_s, "file")
+        frame = Frame("door", index, time, PlainPixels.blank(*SIZE))
+        found += traffic.update(frame, tracker.update(detections, t_s))
+    return found + list(traffic.finish(time.time_utc, time.t_s))
+
+
+def _crossings(found: Sequence[Occurrence]) -> list[object]:
+    return [o.data["direction"] for o in found if o.name == "crossed"]
+
+
+def _dwells(found: Sequence[Occurrence]) -> list[float]:
+    return [float(str(o.data["dwell_s"])) for o in found if o.name == "zone" and o.data["action"] == "left"]
+
+
+def _visitor(came_s: float, stays_s: float, t_s: float) -> tuple[float, float] | None:
+    """Where the feet are: in from below, to the table, out to the right; ``None`` while not in view."""
+    arrived, leaves = came_s + 2.0, came_s + 2.0 + stays_s
+    if not came_s <= t_s <= leaves + 2.5:
+        return None
+    if t_s < arrived:
+        return 210 + 210 * (t_s - came_s) / 2.0, 432.0
+    if t_s < leaves:
+        return 420 + 30 * float(np.sin(t_s - arrived)), 425.0
+    gone = t_s - leaves
+    return 420 + 30 * float(np.sin(stays_s)) + 130 * gone, 425.0 - 12 * gone
+
+
+def _true_dwell(stays_s: float) -> float:
+    """Time in the zone on the path without noise."""
+    path = [_visitor(0.0, stays_s, t_s) for t_s in np.arange(0.0, stays_s + 4.5, 0.01)]
+    return 0.01 * sum(feet is not None and 0.46 * 768 <= feet[0] < 0.72 * 768 and feet[1] >= 345.6 for feet in path)
+
+
+def _drawn(fps: float, stays: Sequence[float], seed: int) -> Iterator[Seen]:
+    """Noisy boxes of visitors who come one after another, with weak spells, misses and false alarms."""
+    rng = np.random.default_rng(seed)
+    came = np.concatenate([[2.0], 2.0 + np.cumsum(np.asarray(stays)[:-1] + 9.0)])
+    for index in range(int((came[-1] + stays[-1] + 12.0) * fps)):
+        t_s = index / fps
+        rows = []
+        for begin, stay in zip(came, stays, strict=True):
+            feet = _visitor(float(begin), stay, t_s)
+            if feet is None or rng.random() < 0.04:
+                continue
+            x, y = feet[0] + rng.normal(0, 2), min(432.0, feet[1] + rng.normal(0, 3))
+            weak = int(t_s) % 11 == 0
+            rows.append(
+                (x - 70, y - 280, min(768.0, x + 70), y, rng.uniform(0.15, 0.4) if weak else rng.uniform(0.6, 0.95))
+            )
+        if rng.random() < 0.03:
+            x, y = rng.uniform(100, 700), rng.uniform(100, 400)
+            rows.append((x - 30, y - 80, x + 30, y, rng.uniform(0.3, 0.7)))
+        table = np.array(rows, np.float32).reshape(-1, 5)
+        yield t_s, Detections(table[:, :4], table[:, 4], np.zeros(len(table), np.int64))
+
+
+@pytest.mark.parametrize("fps", [25.0, 10.0, 5.0, 10 / 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_drawn_visitors_are_counted_exactly(fps: float, seed: int) -> None:
+    stays = [12.2, 20.6, 7.0, 10.0, 26.2, 10.7]
+    found = _watch(_drawn(fps, stays, seed))
+    assert _crossings(found) == ["out"] * 6
+    np.testing.assert_allclose(_dwells(found), [_true_dwell(stay) for stay in stays], atol=1.0)
+
+
+def _filmed(every: int) -> Iterator[Seen]:
+    """Persons in every n-th frame of the video."""
+    session = Session(MODEL.name, MODEL.read_bytes(), Placement(threads=1))
+    decode = Decoder("yolo", (640, 640), np.full(80, 0.1, np.float32), 0.7)
+    letterbox = Letterbox.fit(SIZE, (640, 640))
+    with av.open(str(VIDEO)) as container:
+        for index, picture in enumerate(container.decode(video=0)):
+            if index % every:
+                continue
+            canvas = np.full((640, 640, 3), 114, np.uint8)
+            width, height = letterbox.inner
+            small = picture.to_ndarray(format="rgb24", width=width, height=height)
+            canvas[letterbox.top : letterbox.top + height, letterbox.left : letterbox.left + width] = small
+            tensor = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], dtype=np.float32) / 255
+            (found,) = decode(session.run("images", tensor))
+            people = found[found.label == 0]
+            yield float(picture.time or 0.0), Detections(letterbox.to_source(people.xyxy), people.score, people.label)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not VIDEO.exists() or not MODEL.exists(), reason=f"needs the test data in {DATA.name}/")
+def test_the_filmed_visitors_are_counted_exactly() -> None:
+    found = _watch(_filmed(every=3))
+    assert _crossings(found) == ["out"] * 6
+    np.testing.assert_allclose(_dwells(found), [12.2, 20.6, 18.1, 10.0, 26.2, 10.7], atol=2.5)
