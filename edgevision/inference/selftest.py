@@ -64,8 +64,10 @@ class Picture:
         return self._image
 
     def scaled(self, width: int, height: int, order: Literal["rgb", "bgr"]) -> Image:
-        """(height, width, 3) uint8."""
-        resized = np.asarray(cv2.resize(self._image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        """(height, width, 3) uint8; averaging when it shrinks to less than half, as the sources do it."""
+        shrinks = self._image.shape[1] > 2 * width and self._image.shape[0] > 2 * height
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        resized = np.asarray(cv2.resize(self._image, (width, height), interpolation=how), np.uint8)
         return resized if order == "bgr" else resized[..., ::-1]
 
 
