@@ -1,0 +1,314 @@
+"""The only importer of paho: one connection to a broker, with our errors and without paho's own queueing and retries."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from pydantic import Field, SecretStr, model_validator
+
+from edgevision.config.settings import PositiveSeconds, Settings
+from edgevision.errors import BrokerRefused, BrokerUnavailable
+
+NO_MATCHING_SUBSCRIBERS = 0x10
+FAILURE = 0x80  # reason codes from here on are refusals
+NOT_AUTHORIZED = 0x87
+TOPIC_INVALID = 0x90
+PACKET_TOO_LARGE = 0x95
+_HEADROOM_BYTES = 64  # of a PUBLISH packet beside topic and payload
+_V311_REFUSALS = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}  # CONNACK codes of 3.1.1 as reason codes of 5
+
+
+class TlsSettings(Settings):
+    """Encryption."""
+
+    ca: Path | None = None
+    """PEM file with the authorities to trust; the system's when not given."""
+    cert: Path | None = None
+    """PEM file with this device's certificate."""
+    key: Path | None = None
+    """PEM file with its private key."""
+    check_hostname: bool = True
+    """Whether the broker's certificate must carry its host name."""
+
+
+class MqttSettings(Settings):
+    """The connection to the broker."""
+
+    host: str
+    """Host name or address."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    """TCP port; 8883 is usual with TLS."""
+    protocol: Literal["5", "3.1.1"] = "5"
+    """MQTT version. 3.1.1 cannot refuse a message, so there the device listens to its own topics and needs to read them."""
+    username: str | None = None
+    """User name."""
+    password: SecretStr | None = None
+    """Password."""
+    tls: TlsSettings | None = None
+    """Encryption; `{}` for the usual."""
+    client_id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """Client id; made of site and device when not given."""
+    keepalive_s: Annotated[int, Field(ge=1, le=3600)] = 15
+    """How often a silent connection is probed, seconds."""
+    connect_timeout_s: PositiveSeconds = 10.0
+    """How long to wait for the broker to answer, seconds."""
+    order: Literal["strict", "live_first"] = "strict"
+    """After an outage: everything in order, or new events before those that waited."""
+    window: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Most unacknowledged events at once; the broker may want fewer."""
+    no_subscribers: Literal["keep", "drop"] = "drop"
+    """What becomes of an event that the broker says nobody subscribes to (MQTT 5): kept until somebody does, or done."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> MqttSettings:
+        if self.password is not None and self.username is None:
+            msg = "password needs a username"
+            raise ValueError(msg)
+        if self.tls is not None and (self.tls.cert is None) != (self.tls.key is None):
+            msg = "tls.cert and tls.key go together"
+            raise ValueError(msg)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something that came in.
+
+    Attributes:
+        topic: Where.
+        payload: What.
+        retain: Whether it was kept by the broker from before.
+        response_topic: Where an answer is wanted (MQTT 5).
+        correlation: What the answer must carry (MQTT 5).
+        mid: Its id, for ``acknowledge``.
+        qos: How it was sent.
+    """
+
+    topic: str
+    payload: bytes
+    retain: bool
+    response_topic: str | None
+    correlation: bytes | None
+    mid: int
+    qos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How a broker is to know us.
+
+    Attributes:
+        client_id: Who we are.
+        will: (topic, payload) that the broker publishes, retained, when we vanish.
+        persistent: Whether the broker keeps subscriptions and what they are owed while we are away.
+        manual_ack: Whether messages are acknowledged by ``acknowledge`` instead of on arrival.
+    """
+
+    client_id: str
+    will: tuple[str, bytes] | None = None
+    persistent: bool = False
+    manual_ack: bool = False
+
+
+class Connection:
+    """One connection, from opening to its end; never reconnects. Used by one thread.
+
+    What the network thread hears is queued: ``acks`` holds (message id, reason code), ``messages`` what came in. Both
+    get ``None`` when the connection is gone.
+
+    Args:
+        settings: Where and how.
+        session: How to be known.
+    """
+
+    def __init__(self, settings: MqttSettings, session: Session) -> None:
+        self._settings = settings
+        self._v5 = settings.protocol == "5"
+        self._opened = threading.Event()
+        self._refusal: tuple[int, str] | None = None
+        self._lost = threading.Event()
+        self._subscribed: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
+        self.acks: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
+        self.messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self.window = settings.window
+        self.session_present = False
+        self._max_packet: int | None = None
+        self._client = self._make(session)
+        self._open(session)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._lost.is_set()
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Whether the broker takes packets of this size."""
+        size = len(topic.encode()) + len(payload) + _HEADROOM_BYTES
+        return self._max_packet is None or size <= self._max_packet
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes | None = None) -> int:
+        """Send with QoS 1; the acknowledgement will come through ``acks``. Returns the message id.
+
+        Raises:
+            BrokerUnavailable: The connection is gone.
+        """
+        properties = None
+        if self._v5:
+            properties = _properties(PacketTypes.PUBLISH)
+            properties.ContentType = "application/json"
+            if correlation is not None:
+                properties.CorrelationData = correlation
+        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        if info.rc != paho.MQTT_ERR_SUCCESS:
+            self._lost.set()
+            raise BrokerUnavailable(self._told(paho.error_string(info.rc)))
+        return info.mid
+
+    def subscribe(self, topic: str, timeout_s: float = 10.0) -> None:
+        """Subscribe with QoS 1 and wait for the answer.
+
+        Raises:
+            BrokerRefused: The broker says no.
+            BrokerUnavailable: It does not answer.
+        """
+        rc, mid = self._client.subscribe(topic, qos=1)
+        if rc != paho.MQTT_ERR_SUCCESS:
+            raise BrokerUnavailable(self._told(paho.error_string(rc)))
+        try:
+            while (answer := self._subscribed.get(timeout=timeout_s))[0] != mid:
+                pass
+        except queue.Empty:
+            raise BrokerUnavailable(self._told(f"no answer to the subscription of {topic}")) from None
+        if answer[1] >= FAILURE:
+            raise BrokerRefused(self._told(f"refuses the subscription of {topic} (0x{answer[1]:02x})"), answer[1])
+
+    def unsubscribe(self, topic: str) -> None:
+        """Unsubscribe; does not wait."""
+        self._client.unsubscribe(topic)
+
+    def acknowledge(self, message: Message) -> None:
+        """Tell the broker that a message is dealt with, under ``manual_ack``."""
+        if message.qos > 0:
+            self._client.ack(message.mid, message.qos)
+
+    def close(self) -> None:
+        """Disconnect in order, so that the will is not published."""
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._gone()
+
+    def _make(self, session: Session) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            session.client_id,
+            clean_session=None if self._v5 else not session.persistent,
+            protocol=paho.MQTTv5 if self._v5 else paho.MQTTv311,
+            reconnect_on_failure=False,
+            manual_ack=session.manual_ack,
+        )
+        settings = self._settings
+        client.connect_timeout = settings.connect_timeout_s
+        client.max_inflight_messages_set(max(settings.window, 20))
+        if settings.username is not None:
+            client.username_pw_set(settings.username, settings.password.get_secret_value() if settings.password else None)
+        if settings.tls is not None:
+            self._encrypt(client, settings.tls)
+        if session.will is not None:
+            client.will_set(*session.will, qos=1, retain=True)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_socket_open = _no_delay
+        return client
+
+    def _encrypt(self, client: paho.Client, tls: TlsSettings) -> None:
+        ca, cert, key = (None if path is None else str(path) for path in (tls.ca, tls.cert, tls.key))
+        try:
+            client.tls_set(ca, cert, key)
+        except (OSError, ValueError) as exc:
+            raise BrokerUnavailable(self._told(f"TLS: {exc}")) from exc
+        client.tls_insecure_set(not tls.check_hostname)
+
+    def _open(self, session: Session) -> None:
+        settings = self._settings
+        options: dict[str, Any] = {}
+        if self._v5:
+            options["clean_start"] = not session.persistent
+            options["properties"] = _properties(PacketTypes.CONNECT)
+            options["properties"].SessionExpiryInterval = 0xFFFFFFFF if session.persistent else 0
+            options["properties"].ReceiveMaximum = 1000
+        try:
+            self._client.connect(settings.host, settings.port, settings.keepalive_s, **options)
+        except (OSError, ValueError) as exc:
+            raise BrokerUnavailable(self._told(str(exc) or type(exc).__name__)) from exc
+        self._client.loop_start()
+        answered = self._opened.wait(settings.connect_timeout_s)
+        if self._refusal is not None:
+            code, reason = self._refusal
+            self.close()
+            raise BrokerRefused(self._told(f"refuses the connection: {reason} (0x{code:02x})"), code)
+        if not answered or self.lost:
+            self.close()
+            raise BrokerUnavailable(self._told("accepts connections but does not answer"))
+
+    def _told(self, text: str) -> str:
+        return f"broker {self._settings.host}:{self._settings.port}: {text}"
+
+    def _on_connect(self, _client: object, _data: object, flags: Any, code: Any, properties: Any) -> None:  # noqa: ANN401
+        if code.is_failure:
+            value = code.value if self._v5 else _V311_REFUSALS.get(code.value, code.value)
+            self._refusal = (value, str(code))
+        else:
+            self.session_present = bool(flags.session_present)
+            self.window = min(self._settings.window, getattr(properties, "ReceiveMaximum", 65535))
+            self._max_packet = getattr(properties, "MaximumPacketSize", None)
+        self._opened.set()
+
+    def _on_disconnect(self, *_: object) -> None:
+        self._gone()
+
+    def _gone(self) -> None:
+        self._lost.set()
+        self._opened.set()
+        self.acks.put(None)
+        self.messages.put(None)
+
+    def _on_publish(self, _client: object, _data: object, mid: int, code: Any, _properties: object) -> None:  # noqa: ANN401
+        # paho holds its own lock here: nothing but a hand-over is safe.
+        self.acks.put((mid, code.value if self._v5 else 0))
+
+    def _on_subscribe(self, _client: object, _data: object, mid: int, codes: Any, _properties: object) -> None:  # noqa: ANN401
+        self._subscribed.put((mid, max(code.value for code in codes)))
+
+    def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        properties = message.properties
+        self.messages.put(
+            Message(
+                message.topic,
+                bytes(message.payload),
+                message.retain,
+                getattr(properties, "ResponseTopic", None),
+                getattr(properties, "CorrelationData", None),
+                message.mid,
+                message.qos,
+            )
+        )
+
+
+def _properties(packet: int) -> Properties:
+    return Properties(packet)  # type: ignore[no-untyped-call]
+
+
+def _no_delay(_client: object, _data: object, sock: Any) -> None:  # noqa: ANN401 - a socket, or TLS around one
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

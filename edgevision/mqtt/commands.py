@@ -1,0 +1,114 @@
+"""Commands over MQTT: off by default, answered always."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from edgevision.errors import EdgevisionError
+from edgevision.events import topics
+from edgevision.mqtt.client import Message
+
+log = structlog.get_logger(__name__)
+
+MOST_WAITING = 100
+MAX_BYTES = 64 * 1024
+
+Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Takes the command's document, returns the answer's; raises ``EdgevisionError`` for what cannot be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back."""
+
+    topic: str
+    payload: bytes
+    correlation: bytes | None
+
+
+class Commands:
+    """Hears commands, obeys them one after another in a stage of its own, and keeps the answers for the relay.
+
+    A command is a JSON object on ``…/cmd/VERB``. The answer ``{"ok", "verb", "correlation", ...}`` goes to the response
+    topic with its correlation data (MQTT 5), else to ``…/reply/VERB`` with the command's own ``correlation`` field.
+
+    Args:
+        site: The plant or shop.
+        device: This box.
+        handlers: What is obeyed, by verb.
+    """
+
+    def __init__(self, site: str, device: str, handlers: Mapping[str, Handler]) -> None:
+        self._site, self._device = site, device
+        self._handlers = handlers
+        self._waiting: queue.Queue[Message] = queue.Queue(MOST_WAITING)
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+
+    def take(self, message: Message) -> None:
+        """Queue a command; a retained one is dropped, since it may be from another year."""
+        if message.retain:
+            log.warning("command.retained", topic=message.topic)
+            return
+        try:
+            self._waiting.put_nowait(message)
+        except queue.Full:
+            self._answer(message, {"ok": False, "error": "too many commands are waiting"}, None)
+
+    def answers(self) -> Iterator[Answer]:
+        """Answers that are ready to go."""
+        while not self._answers.empty():
+            yield self._answers.get()
+
+    def run(self, stop: threading.Event) -> None:
+        """Obey until stopped."""
+        while not stop.is_set():
+            try:
+                message = self._waiting.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            self._obey(message)
+
+    def _obey(self, message: Message) -> None:
+        verb = message.topic.rpartition("/")[2]
+        correlation = None
+        try:
+            document = _document(message.payload)
+            correlation = document.pop("correlation", None)
+            handler = self._handlers.get(verb)
+            if handler is None:
+                allowed = ", ".join(self._handlers) or "none"
+                msg = f"the command {verb!r} is not obeyed here; allowed: {allowed}"
+                raise EdgevisionError(msg)
+            answer = {"ok": True, **handler(document)}
+        except EdgevisionError as exc:
+            answer = {"ok": False, "error": str(exc)}
+        log.info("command", verb=verb, ok=answer["ok"], error=answer.get("error"))
+        self._answer(message, answer, correlation)
+
+    def _answer(self, message: Message, answer: Mapping[str, Any], correlation: object) -> None:
+        verb = message.topic.rpartition("/")[2]
+        topic = message.response_topic or topics.reply(self._site, self._device, verb)
+        payload = json.dumps({**answer, "verb": verb, "correlation": correlation}).encode()
+        self._answers.put(Answer(topic, payload, message.correlation))
+
+
+def _document(payload: bytes) -> dict[str, Any]:
+    if len(payload) > MAX_BYTES:
+        msg = f"a command has at most {MAX_BYTES} bytes, this one {len(payload)}"
+        raise EdgevisionError(msg)
+    try:
+        document = json.loads(payload or b"{}")
+    except ValueError as exc:
+        msg = "the command is no JSON"
+        raise EdgevisionError(msg) from exc
+    if not isinstance(document, dict):
+        msg = "the command must be a JSON object"
+        raise EdgevisionError(msg)
+    return document
