@@ -120,7 +120,7 @@ def read_bundle(folder: Path) -> Bundle:
         raise BundleError(msg) from exc
     try:
         data = yaml.safe_load(raw)
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as exc:
         msg = f"{file}: not readable as YAML: {' '.join(str(exc).split())}"
         raise BundleError(msg) from exc
     bundle = Bundle(folder, parse_manifest(data, file), hashlib.sha256(raw).hexdigest())

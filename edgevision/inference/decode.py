@@ -27,7 +27,7 @@ Shape = Sequence[int | str | None]
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """Decodes the outputs of one model.
+    """Decodes the output of one model.
 
     Attributes:
         family: How the outputs are laid out.
@@ -45,18 +45,18 @@ class Decoder:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_grid", yolox_grid(self.size) if self.family == "yolox" else np.zeros((0, 3)))
 
-    def __call__(self, outputs: Sequence[NDArray[np.generic]]) -> list[Detections]:
+    def __call__(self, output: NDArray[np.generic]) -> list[Detections]:
         """Detections of each picture of a batch, in input pixels, best score first.
 
         Args:
-            outputs: What the network returned; the first one counts.
+            output: What the network returned, a picture a row; float16 or float32.
 
         Raises:
             BackendError: The output is not what the family has, or holds no numbers.
         """
-        output = np.asarray(outputs[0], dtype=np.float32)
-        check_output(self.family, output.shape, len(self.thresholds), self.size, error=BackendError)
-        return [self._picture(item) for item in output]
+        numbers = np.asarray(output, dtype=np.float32)
+        check_output(self.family, numbers.shape, len(self.thresholds), self.size, error=BackendError)
+        return [self._picture(item) for item in numbers]
 
     def _picture(self, output: FloatArray) -> Detections:
         if self.family == "yolo-e2e":

@@ -74,11 +74,11 @@ class OnnxDetector:
         self._decode = decoder_of(bundle, thresholds)
         session, self.device = _open(bundle, settings)
         self._session: ort.Session | None = session
-        self._name, self._type = session.inputs[0].name, session.inputs[0].type
         self._max_batch = _check_input(bundle, session.inputs) or settings.max_batch
         _check_output(bundle, session.outputs)
         self._input = InputSpec(spec.width, spec.height, spec.order, spec.align, spec.pad)
-        self._floats = np.empty((self._max_batch, 3, spec.height, spec.width), _float_type(self._type))
+        planes = (self._max_batch, 3, spec.height, spec.width) if spec.layout == "nchw-float" else (0,)
+        self._floats = np.empty(planes, _float_type(session.inputs[0].type))
         log.debug("onnx.opened", model=bundle.model_ref, device=self.device, max_batch=self._max_batch)
 
     @property
@@ -109,7 +109,7 @@ class OnnxDetector:
         if self._session is None:
             msg = f"{self._bundle.model_ref}: the detector is closed"
             raise BackendError(msg)
-        found = self._decode(self._session.run(self._name, self._tensor(batch.images)))
+        found = self._decode(self._session.run(self._tensor(batch.images)))
         return [
             Detections(letterbox.to_source(item.xyxy), item.score, item.label)
             for letterbox, item in zip(batch.boxes, found, strict=True)

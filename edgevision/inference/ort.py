@@ -100,6 +100,7 @@ class Session:
             ort.preload_dlls()
         self._name = name
         self._target = placement.target
+        self._bound = placement.target != "cpu"
         try:
             self._session = ort.InferenceSession(
                 data, _options(placement.threads), providers=_providers(placement), enable_fallback=0
@@ -110,6 +111,8 @@ class Session:
         if wanted not in (got := self._session.get_providers()):
             msg = f"{name}: asked for {wanted}, ONNX Runtime fell back to {', '.join(got)}; check driver and CUDA"
             raise BackendError(msg)
+        self._input: str = self._session.get_inputs()[0].name
+        self._output: str = self._session.get_outputs()[0].name
 
     @property
     def inputs(self) -> tuple[Port, ...]:
@@ -126,24 +129,30 @@ class Session:
         """What the exporter wrote into the file."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def run(self, name: str, tensor: NDArray[Any]) -> list[NDArray[Any]]:
-        """All outputs for one input.
+    def run(self, tensor: NDArray[Any]) -> NDArray[Any]:
+        """The first output for the first input; what else a graph has is not computed.
 
         Raises:
             BackendError: ONNX Runtime failed.
         """
         try:
-            if self._target == "cpu":
-                return list(self._session.run(None, {name: tensor}))
-            binding = self._session.io_binding()
-            binding.bind_cpu_input(name, tensor)
-            for port in self._session.get_outputs():
-                binding.bind_output(port.name)
-            self._session.run_with_iobinding(binding)
-            return list(binding.copy_outputs_to_cpu())
+            return self._run_bound(tensor) if self._bound else self._run(tensor)
         except _ERRORS as exc:
             msg = f"{self._name} failed on {self._target}: {_first_line(exc)}"
             raise BackendError(msg) from exc
+
+    def _run(self, tensor: NDArray[Any]) -> NDArray[Any]:
+        output: NDArray[Any] = self._session.run([self._output], {self._input: tensor})[0]
+        return output
+
+    def _run_bound(self, tensor: NDArray[Any]) -> NDArray[Any]:
+        """On a GPU: one copy there and one back."""
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(self._input, tensor)
+        binding.bind_output(self._output)
+        self._session.run_with_iobinding(binding)
+        output: NDArray[Any] = binding.copy_outputs_to_cpu()[0]
+        return output
 
 
 def available(target: Target) -> bool:

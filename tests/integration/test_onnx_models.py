@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edgevision.bundle import Bundle, verify_files
+from edgevision.errors import BackendError
 from edgevision.geometry import iou
 from edgevision.inference import ort
 from edgevision.inference.importer import Said, import_onnx, read_classes
@@ -48,7 +49,12 @@ def _bundle(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest
         names.write_text("names: " + ort.describe(data / "weights/yolo11n_int8.onnx").metadata["names"])
         classes = read_classes(names)
     said = Said(request.param.replace("_", "-"), classes=classes, golden=(data / "photos/bus_small.jpg",))
-    return import_onnx(data / f"weights/{request.param}.onnx", folder / "bundle", said)
+    try:
+        return import_onnx(data / f"weights/{request.param}.onnx", folder / "bundle", said)
+    except BackendError as exc:
+        if "ConvInteger" in str(exc):
+            pytest.skip(f"ONNX Runtime {ort.VERSION} cannot run this file: {exc}")
+        raise
 
 
 def _best(found: FloatArray, wanted: FloatArray) -> FloatArray:

@@ -80,6 +80,8 @@ def test_a_folder_without_a_manifest(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("name: [", "not readable as YAML"),
+        ("[" * 5000, "not readable as YAML"),
+        ("\x00", "not readable as YAML"),
         ("- just a list", "valid dictionary"),
         ("", "valid dictionary"),
     ],

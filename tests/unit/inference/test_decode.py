@@ -62,7 +62,7 @@ def test_suppression_agrees_with_its_definition(found: Detections, limit: float)
 
 
 def test_class_rows_give_corners_in_input_pixels() -> None:
-    (found,) = _decoder("yolo")([_columns([30, 20, 10, 4, 0.1, 0.9], [50, 50, 8, 8, 0.6, 0.2])])
+    (found,) = _decoder("yolo")(_columns([30, 20, 10, 4, 0.1, 0.9], [50, 50, 8, 8, 0.6, 0.2]))
     assert found.xyxy.tolist() == [[25, 18, 35, 22], [46, 46, 54, 54]]
     assert found.score == pytest.approx([0.9, 0.6])
     assert found.label.tolist() == [1, 0]
@@ -70,19 +70,19 @@ def test_class_rows_give_corners_in_input_pixels() -> None:
 
 def test_duplicates_go_and_other_classes_stay() -> None:
     output = _columns([30, 20, 10, 10, 0.9, 0], [31, 20, 10, 10, 0.8, 0], [30, 20, 10, 10, 0, 0.7])
-    (found,) = _decoder("yolo")([output])
+    (found,) = _decoder("yolo")(output)
     assert found.score == pytest.approx([0.9, 0.7])
     assert found.label.tolist() == [0, 1]
 
 
 def test_every_class_has_its_threshold() -> None:
     output = _columns([10, 10, 4, 4, 0.4, 0], [30, 30, 4, 4, 0, 0.4], [50, 50, 4, 4, 0, 0.8])
-    (found,) = _decoder("yolo", thresholds=(0.3, 0.6))([output])
+    (found,) = _decoder("yolo", thresholds=(0.3, 0.6))(output)
     assert found.label.tolist() == [1, 0]
 
 
 def test_a_score_at_the_threshold_counts() -> None:
-    (found,) = _decoder("yolo")([_columns([10, 10, 4, 4, 0.5, 0])])
+    (found,) = _decoder("yolo")(_columns([10, 10, 4, 4, 0.5, 0]))
     assert len(found) == 1
 
 
@@ -90,14 +90,14 @@ def test_pictures_of_a_batch_are_kept_apart() -> None:
     output = np.concatenate(
         [_columns([10, 10, 4, 4, 0.9, 0]), _columns([0, 0, 1, 1, 0, 0]), _columns([5, 5, 2, 2, 0, 1])]
     )
-    assert [found.label.tolist() for found in _decoder("yolo")([output])] == [[0], [], [1]]
+    assert [found.label.tolist() for found in _decoder("yolo")(output)] == [[0], [], [1]]
 
 
 def test_objectness_multiplies_the_class_score() -> None:
     output = np.zeros((1, 30, 7), np.float32)
     output[0, 3] = [30, 20, 10, 4, 0.9, 0.2, 0.8]
     output[0, 7] = [10, 10, 4, 4, 0.6, 0.7, 0.1]
-    (found,) = _decoder("yolo")([output])
+    (found,) = _decoder("yolo")(output)
     assert found.xyxy.tolist() == [[25, 18, 35, 22]]
     assert found.score == pytest.approx([0.72])
     assert found.label.tolist() == [1]
@@ -105,20 +105,20 @@ def test_objectness_multiplies_the_class_score() -> None:
 
 def test_end_to_end_rows_are_taken_as_they_are() -> None:
     rows = [[1, 2, 3, 4, 0.6, 1], [1, 2, 3, 4, 0.9, 0], [1, 2, 3, 4, 0.2, 0]]
-    (found,) = _decoder("yolo-e2e")([np.array([rows], np.float32)])
+    (found,) = _decoder("yolo-e2e")(np.array([rows], np.float32))
     assert found.score == pytest.approx([0.9, 0.6])
     assert found.label.tolist() == [0, 1]
 
 
 def test_end_to_end_thresholds_by_class() -> None:
     rows = [[1, 2, 3, 4, 0.6, 1], [1, 2, 3, 4, 0.6, 0]]
-    (found,) = _decoder("yolo-e2e", thresholds=(0.5, 0.7))([np.array([rows], np.float32)])
+    (found,) = _decoder("yolo-e2e", thresholds=(0.5, 0.7))(np.array([rows], np.float32))
     assert found.label.tolist() == [0]
 
 
 def test_a_class_the_bundle_does_not_have() -> None:
     with pytest.raises(BackendError, match="returned class 7, the bundle has 2 classes"):
-        _decoder("yolo-e2e")([np.array([[[1, 2, 3, 4, 0.9, 7]]], np.float32)])
+        _decoder("yolo-e2e")(np.array([[[1, 2, 3, 4, 0.9, 7]]], np.float32))
 
 
 def test_yolox_boxes_lie_on_a_grid() -> None:
@@ -129,7 +129,7 @@ def test_yolox_boxes_lie_on_a_grid() -> None:
     output = np.zeros((1, 64 + 16 + 4, 7), np.float32)
     output[0, 2 * 8 + 3] = [0.5, 0.25, np.log(2), np.log(4), 1, 0.9, 0]
     output[0, 64] = [0, 0, 0, 0, 0.8, 0, 1]
-    (found,) = _decoder("yolox")([output])
+    (found,) = _decoder("yolox")(output)
     assert found.xyxy[0] == pytest.approx([20, 2, 36, 34])
     assert found.xyxy[1] == pytest.approx([-8, -8, 8, 8])
     assert found.label.tolist() == [0, 1]
@@ -144,7 +144,7 @@ def test_the_grid_of_a_wide_input() -> None:
 
 def test_nothing_found() -> None:
     for family, shape in (("yolo", (1, 6, 20)), ("yolo-e2e", (1, 300, 6)), ("yolox", (1, 84, 7))):
-        (found,) = _decoder(family)([np.zeros(shape, np.float32)])  # type: ignore[arg-type]
+        (found,) = _decoder(family)(np.zeros(shape, np.float32))  # type: ignore[arg-type]
         assert len(found) == 0
 
 
@@ -155,11 +155,11 @@ def test_nan_is_an_error_and_no_empty_picture(family: Family, shape: tuple[int, 
     output = np.zeros(shape, np.float32)
     output[(0, at, 3) if shape[1] == 6 else (0, 3, at)] = np.nan
     with pytest.raises(BackendError, match="NaN"):
-        _decoder(family)([output])
+        _decoder(family)(output)
 
 
 def test_half_precision_outputs() -> None:
-    (found,) = _decoder("yolo")([_columns([30, 20, 10, 4, 0.125, 0.875]).astype(np.float16)])
+    (found,) = _decoder("yolo")(_columns([30, 20, 10, 4, 0.125, 0.875]).astype(np.float16))
     assert found.xyxy.dtype == np.float32
     assert found.score.tolist() == [0.875]
 
@@ -169,7 +169,7 @@ def test_an_output_without_end_is_capped() -> None:
     output = np.zeros((1, 6, 8000), np.float32)
     output[0, :2] = rng.uniform(0, 100_000, (2, 8000))
     output[0, 2:4], output[0, 4] = 1, rng.uniform(0.5, 1, 8000)
-    (found,) = _decoder("yolo")([output])
+    (found,) = _decoder("yolo")(output)
     assert len(found) == MAX_DETECTIONS
     assert found.score.min() >= np.sort(output[0, 4])[-MAX_DETECTIONS - 50]
     assert (np.diff(found.score) <= 0).all()
@@ -200,7 +200,7 @@ def test_shapes_of_the_families(family: Family, shape: tuple[int | str, ...], *,
 
 def test_a_wrong_output_at_run_time_is_the_backends_error() -> None:
     with pytest.raises(BackendError, match=r"expected \(N, 6, A\) or \(N, A, 7\), got \(1, 9, 20\)"):
-        _decoder("yolo")([np.zeros((1, 9, 20), np.float32)])
+        _decoder("yolo")(np.zeros((1, 9, 20), np.float32))
 
 
 def test_boxes_below_zero_do_not_meet_those_of_another_class() -> None:

@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 from onnx_models import COLOURS, colour_bundle, colour_manifest, write_colour_model
 
-from edgevision.bundle import write_bundle
+from edgevision.bundle import Target, write_bundle
 from edgevision.errors import BackendError, BundleCorrupt, BundleError, UnsafeModel
+from edgevision.inference import ort
 from edgevision.inference.base import Batch
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings, engine_key
 from edgevision.types import Letterbox
@@ -174,3 +176,36 @@ def test_a_missing_runtime_names_the_extra(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(bundle.folder)], capture_output=True, text=True, check=True)
     assert "install edgevision[cpu]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "providers"),
+    [
+        ("cpu", ["CPUExecutionProvider"]),
+        ("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"]),
+        ("tensorrt", ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]),
+    ],
+)
+def test_what_a_device_cannot_run_falls_to_the_next(tmp_path: Path, target: Target, providers: list[str]) -> None:
+    found = ort._providers(ort.Placement(target, precision="fp16", cache=tmp_path))
+    assert [item if isinstance(item, str) else item[0] for item in found] == providers
+    if target == "tensorrt":
+        options = found[0][1]
+        assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == str(tmp_path)
+        assert (options["trt_fp16_enable"], options["trt_int8_enable"]) == ("True", "False")
+
+
+def test_only_the_first_output_is_decoded(tmp_path: Path) -> None:
+    """YOLOv5 exports carry their three heads beside the joined output."""
+    model = onnx.load(str(write_colour_model(tmp_path / "m.onnx")))
+    model.graph.output.append(helper.make_tensor_value_info("columns", TensorProto.FLOAT, ["N", 3, 1]))
+    bundle = write_bundle(tmp_path / "b", colour_manifest(), {"model.onnx": model.SerializeToString()})
+    assert OnnxDetector(bundle, CPU).infer(_batch((0, 255, 0)))[0].label.tolist() == [1]
+
+
+def test_bound_memory_gives_the_same_numbers(tmp_path: Path) -> None:
+    """The GPU's way to run, which works on a CPU too."""
+    model = write_colour_model(tmp_path / "m.onnx", layout="nchw-float")
+    session = ort.Session("colours", model.read_bytes(), ort.Placement(threads=1))
+    pictures = np.random.default_rng(0).random((3, 3, 48, 64), np.float32)
+    assert session._run_bound(pictures) == pytest.approx(session.run(pictures))
