@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 SMALLEST_STEP_S = 1e-6
@@ -65,3 +66,25 @@ class LiveClock:
             at = pts_s + self._offset_s
         self._last_s = max(at, self._last_s + SMALLEST_STEP_S)
         return self._last_s
+
+
+class Pace:
+    """Holds recorded frames back until their time has come.
+
+    Args:
+        monotonic: Seconds on a clock that never steps.
+        closed: Ends a wait early.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], closed: threading.Event) -> None:
+        self._monotonic = monotonic
+        self._closed = closed
+        self._offset_s: float | None = None
+
+    def wait(self, t_s: float) -> None:
+        """Until ``t_s`` has come, counted from the first call."""
+        now = self._monotonic()
+        if self._offset_s is None:
+            self._offset_s = now - t_s
+        if t_s + self._offset_s > now:
+            self._closed.wait(t_s + self._offset_s - now)

@@ -58,9 +58,11 @@ class Decoder:
 
     def seconds(self, pts: int | None) -> float | None:
         """A timestamp in seconds from the stream's start."""
-        if pts is None or self.stream.time_base is None:
-            return None
-        return float((pts - (self.stream.start_time or 0)) * self.stream.time_base)
+        return None if pts is None else self.raw_seconds(pts - (self.stream.start_time or 0))
+
+    def raw_seconds(self, pts: int | None) -> float | None:
+        """A timestamp in seconds as the stream counts them."""
+        return None if pts is None or self.stream.time_base is None else float(pts * self.stream.time_base)
 
     def frames(self) -> Iterator[av.VideoFrame | None]:
         """Sound frames in display order; ``None`` for a packet that gave none, so that a caller can look at its clock.
@@ -75,6 +77,9 @@ class Decoder:
                 packet = next(packets)
             except StopIteration:
                 return
+            except av.error.ExitError as exc:
+                msg = f"{self.name}: nothing came in time, the stream stalled"
+                raise SourceLost(msg) from exc
             except (av.error.FFmpegError, OSError) as exc:
                 msg = f"{self.name}: the stream broke off: {reason(exc)}"
                 raise SourceLost(msg) from exc
@@ -137,6 +142,9 @@ def open_video(
         container = av.open(str(url), "r", **arguments)
     except (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError) as exc:
         msg = f"{name}: user or password refused"
+        raise SourceUnavailable(msg) from exc
+    except av.error.ExitError as exc:
+        msg = f"{name}: no answer in time"
         raise SourceUnavailable(msg) from exc
     except (av.error.FFmpegError, OSError) as exc:
         msg = f"{name}: cannot be opened: {reason(exc)}"

@@ -15,7 +15,7 @@ from pydantic import AwareDatetime
 from edgevision.config.settings import Settings
 from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable
 from edgevision.sources.base import Policy, SourceContext
-from edgevision.sources.clock import RecordedClock
+from edgevision.sources.clock import Pace, RecordedClock
 from edgevision.sources.decoding import Decoder, open_video
 from edgevision.types import Frame, FrameTime
 
@@ -80,7 +80,7 @@ class FileSource:
     def _passes(self, decoder: Decoder) -> Iterator[Frame]:
         start_utc = self._start_utc(decoder)
         place = self._find(decoder) if self._next else _Place(RecordedClock(1 / decoder.fps))
-        pace = _Pace(self._context, self._closed) if self._settings.pace == "realtime" else None
+        pace = Pace(self._context.monotonic, self._closed) if self._settings.pace == "realtime" else None
         while True:
             before = self._next
             for picture in self._pictures(decoder, place):
@@ -159,22 +159,6 @@ class FileSource:
             if created.year > 1970:  # noqa: PLR2004 - zero is what a muxer without a clock writes
                 return created if created.tzinfo else created.replace(tzinfo=timezone.utc)
         return self._context.started_utc
-
-
-class _Pace:
-    """Holds frames back until their time has come."""
-
-    def __init__(self, context: SourceContext, closed: threading.Event) -> None:
-        self._monotonic = context.monotonic
-        self._closed = closed
-        self._offset_s: float | None = None
-
-    def wait(self, t_s: float) -> None:
-        now = self._monotonic()
-        if self._offset_s is None:
-            self._offset_s = now - t_s
-        if t_s + self._offset_s > now:
-            self._closed.wait(t_s + self._offset_s - now)
 
 
 def _seek(decoder: Decoder, pts: int) -> None:

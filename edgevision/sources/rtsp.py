@@ -22,6 +22,13 @@ ARRIVAL_UNCERTAINTY_MS = 500.0
 # A camera's quartz and its NTP daemon; the offset is taken from the first report of a connection only.
 RTCP_UNCERTAINTY_MS = 20.0
 DRIFT_MS_PER_S = 0.05
+# Probing for the frame rate would cost two seconds at every reconnect; nothing here needs it.
+OPTIONS = {
+    "fflags": "nobuffer+discardcorrupt",
+    "allowed_media_types": "video",
+    "fpsprobesize": "0",
+    "analyzeduration": "500000",
+}
 
 
 class RtspSource:
@@ -71,11 +78,7 @@ class RtspSource:
             camera=self._context.camera,
             name=self._name,
             format_name="rtsp",
-            options={
-                "rtsp_transport": settings.transport,
-                "fflags": "nobuffer+discardcorrupt",
-                "allowed_media_types": "video",
-            },
+            options=OPTIONS | {"rtsp_transport": settings.transport},
             timeout=(settings.open_timeout_s, settings.stall_timeout_s),
         )
         try:
@@ -95,12 +98,13 @@ class RtspSource:
             if self._closed.is_set():
                 return
             now_s = monotonic()
+            # Also where a picture came: on a silent line FFmpeg hands out the last one it holds after the first timeout.
+            if now_s - last_s > self._settings.stall_timeout_s:
+                msg = f"{self._name}: no frame for {now_s - last_s:.1f} s"
+                raise SourceLost(msg)
             if picture is None:
-                if now_s - last_s > self._settings.stall_timeout_s:
-                    msg = f"{self._name}: packets come, but no sound frame for {now_s - last_s:.1f} s"
-                    raise SourceLost(msg)
                 continue
-            pts_s = None if picture.time is None else float(picture.time)
+            pts_s = decoder.raw_seconds(picture.pts)
             time = self._time(self._clock.stamp(pts_s), pts_s, decoder.start_utc_s(), now_s - opened_s)
             index, self._index = self._index, self._index + 1
             yield Frame(camera, index, time, decoder.pixels(picture))
