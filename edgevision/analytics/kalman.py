@@ -16,9 +16,9 @@ Array = NDArray[np.float64]
 
 MEASURED = 0.05  # standard deviation of a measured position, box sizes
 WALK = 0.15  # standard deviation of what the motion model misses, box sizes per sqrt(second)
-ACCELERATION = 1.0  # density of the acceleration noise, box sizes / s^1.5
+ACCELERATION = 0.2  # density of the acceleration noise, box sizes / s^1.5
 START_SPEED = 1.5  # standard deviation of an unknown speed, box sizes / s
-SIZE_SHARE = 0.3  # width and height change less than the centre moves
+SIZE_SHARE = 0.3  # how much of that holds for width and height
 _AXES = np.array([1.0, 1.0, SIZE_SHARE, SIZE_SHARE])
 
 
@@ -35,8 +35,9 @@ def to_xyxy(axes: Array) -> FloatArray:
     return np.concatenate([axes[:, :2] - half, axes[:, :2] + half], axis=1).astype(np.float32)
 
 
-def _scale(mean: Array) -> Array:
-    out: Array = np.maximum((mean[:, 0, 2:3] + mean[:, 0, 3:4]) / 2, 1.0) * _AXES
+def _size(mean: Array) -> Array:
+    """(N, 1) how large each box is, px: all noise is in shares of it."""
+    out: Array = np.maximum((mean[:, 0, 2:3] + mean[:, 0, 3:4]) / 2, 1.0)
     return out
 
 
@@ -45,15 +46,15 @@ def start(measured: Array) -> tuple[Array, Array]:
     mean = np.zeros((len(measured), 2, 4))
     mean[:, 0] = measured
     cov = np.zeros((len(measured), 3, 4))
-    scale = _scale(mean)
-    cov[:, 0] = (MEASURED * scale) ** 2
-    cov[:, 2] = (START_SPEED * scale) ** 2
+    size = _size(mean)
+    cov[:, 0] = (MEASURED * size) ** 2
+    cov[:, 2] = (START_SPEED * size * _AXES) ** 2
     return mean, cov
 
 
 def predict(mean: Array, cov: Array, dt_s: float) -> tuple[Array, Array]:
     """Mean and covariance ``dt_s`` seconds later."""
-    noise = _scale(mean) ** 2
+    noise = (_size(mean) * _AXES) ** 2
     accel = noise * (ACCELERATION**2 * dt_s)
     p00, p01, p11 = cov[:, 0], cov[:, 1], cov[:, 2]
     later, spread = np.empty_like(mean), np.empty_like(cov)
@@ -68,7 +69,7 @@ def predict(mean: Array, cov: Array, dt_s: float) -> tuple[Array, Array]:
 def correct(mean: Array, cov: Array, measured: Array) -> tuple[Array, Array]:
     """Mean and covariance after measuring (N, 4) axes."""
     p00, p01, p11 = cov[:, 0], cov[:, 1], cov[:, 2]
-    total = p00 + (MEASURED * _scale(mean)) ** 2
+    total = p00 + (MEASURED * _size(mean)) ** 2
     gain, speed_gain = p00 / total, p01 / total
     off = measured - mean[:, 0]
     better = np.stack([mean[:, 0] + gain * off, mean[:, 1] + speed_gain * off], axis=1)

@@ -45,7 +45,7 @@ class ByteTrackSettings(Settings):
     """Detections from here on may start a track, 0..1."""
     min_iou: Unit = 0.2
     """Least overlap of a strong detection with the expected box, intersection over union, 0..1."""
-    min_iou_low: Unit = 0.5
+    min_iou_low: Unit = 0.3
     """The same for a weak detection, 0..1."""
     enlarge: Annotated[float, Field(ge=0, le=2)] = 0.4
     """What is left is compared once more with boxes this share of their size larger on each side; 0 switches it off."""
