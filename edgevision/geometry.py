@@ -55,7 +55,7 @@ def side(points: Points, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDAr
 
 
 def along(points: Points, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Position of (N, 2) points projected onto the segment a→b: 0 at ``a``, 1 at ``b``; outside 0..1 beyond its ends."""
+    """Position of (N, 2) points along the segment a→b: 0 at ``a``, 1 at ``b``, outside 0..1 beyond its ends."""
     segment = b - a
     out: NDArray[np.float64] = (points - a) @ segment / (segment @ segment)
     return out

@@ -82,7 +82,7 @@ def _stands_out(channel: Image, box: tuple[int, int, int, int]) -> BoolArray | N
 def _of_mask(mask: BoolArray) -> Measure:
     """The connected piece nearest to the middle."""
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count < 2:
+    if count == 1:  # nothing but ground
         return _whole(mask.shape[1], mask.shape[0])
     rows, cols = np.nonzero(pieces)
     off = np.hypot(rows - (mask.shape[0] - 1) / 2, cols - (mask.shape[1] - 1) / 2)

@@ -90,8 +90,8 @@ class ClassFinder:
 class ContourFinder:
     """Parts that stand out against a belt whose colour is learnt and followed.
 
-    The belt is a coarse grid of colours, smooth in between, so that uneven light does not count as a part. A cell learns
-    while it sees belt; cells under a part follow the others, so that a change of the light reaches them too.
+    The belt is a coarse grid of colours, smooth in between, so that uneven light does not count as a part. A cell
+    learns while it sees belt; cells under a part follow the others, so that a change of the light reaches them too.
 
     Args:
         settings: Belt and least size.
@@ -172,8 +172,6 @@ def _guess(bgr: Image) -> FloatArray:
 
 def _outermost(boxes: FloatArray) -> FloatArray:
     """Boxes that lie in no other box; what is left out is printed on a part, or seen through a hole in it."""
-    if len(boxes) < 2:
-        return boxes
     low = (boxes[:, None, :2] >= boxes[None, :, :2]).all(axis=2)
     high = (boxes[:, None, 2:] <= boxes[None, :, 2:]).all(axis=2)
     within = low & high & ~np.eye(len(boxes), dtype=np.bool_)

@@ -38,8 +38,8 @@ def load(dtype: np.dtype[np.void], stored: dict[str, Any]) -> Records:
 class TrackTable:
     """What an analysis remembers of each track, one record a track, sorted by id.
 
-    Records carry ``id`` and ``seen`` (time of the last sighting, seconds) beside the fields of the analysis. What is not
-    seen any more is handed back by ``expire`` and forgotten, so memory is bounded by what is in view.
+    Records carry ``id`` and ``seen`` (time of the last sighting, seconds) beside the fields of the analysis. What is
+    not seen any more is handed back by ``expire`` and forgotten, so memory is bounded by what is in view.
     """
 
     def __init__(self, fields: Sequence[Field]) -> None:

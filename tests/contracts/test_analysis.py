@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from pixels import PlainPixels
 
 from edgevision.analytics.base import Analysis, AnalysisContext
 from edgevision.analytics.detection import Detection, DetectionSettings
@@ -25,7 +26,6 @@ from edgevision.events.payloads import (
     TrafficZone,
 )
 from edgevision.types import Frame, FrameTime, Image, Occurrence, Tracks
-from tests.pixels import PlainPixels
 
 CONTEXT = AnalysisContext("cam", ("person", "scratch"))
 START = datetime(2026, 3, 2, 8, 0, tzinfo=timezone.utc)

@@ -68,7 +68,7 @@ class TestLines:
 
     def test_distance_does_not_depend_on_the_length(self) -> None:
         points = np.array([[700.0, 250.0]])
-        assert side(points, self.A, self.A + [0, 7]).tolist() == [40]
+        assert side(points, self.A, self.A + np.array([0, 7])).tolist() == [40]
 
     def test_along(self) -> None:
         points = np.array([[9.0, 0.0], [900.0, 250.0], [740.0, 500.0], [740.0, -250.0]])

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from pixels import PlainPixels
 
 from edgevision.analytics.base import AnalysisContext
 from edgevision.types import Detections, Frame, FrameTime, Image, Tracks
-from tests.pixels import PlainPixels
 
 START = datetime(2026, 3, 2, 8, 0, 0, tzinfo=timezone.utc)
 

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from pixels import PlainPixels
 
 from edgevision.analytics.base import AnalysisContext
 from edgevision.analytics.inspection import Inspection, InspectionSettings
 from edgevision.scenes.pcb import PcbConveyor
 from edgevision.scenes.pcb_defects import KINDS
 from edgevision.types import Frame, FrameTime, Occurrence, Tracks
-from tests.pixels import PlainPixels
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=timezone.utc)
 CLASSES = tuple(KINDS)

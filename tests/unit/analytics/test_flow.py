@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from pixels import PlainPixels
 
 from edgevision.analytics.base import AnalysisContext
 from edgevision.analytics.tracking import ByteTrack, ByteTrackSettings
@@ -20,7 +21,6 @@ from edgevision.analytics.traffic import Traffic, TrafficSettings
 from edgevision.inference.decode import Decoder
 from edgevision.inference.ort import Placement, Session
 from edgevision.types import Detections, Frame, FrameTime, Letterbox, Occurrence
-from tests.pixels import PlainPixels
 
 Seen = tuple[float, Detections]
 START = datetime(2026, 3, 2, 8, 0, tzinfo=timezone.utc)

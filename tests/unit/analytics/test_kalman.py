@@ -22,7 +22,7 @@ def test_the_closed_form_is_the_matrix_filter() -> None:
     state, p = mean[0, :, 0].copy(), np.array([[cov[0, 0, 0], cov[0, 1, 0]], [cov[0, 1, 0], cov[0, 2, 0]]])
     state, p = step @ state, step @ p @ step.T + q
     mean, cov = kalman.predict(mean, cov, dt)
-    seen = measured + [[5.0, -3.0, 0.0, 0.0]]
+    seen = measured + np.array([[5.0, -3.0, 0.0, 0.0]])
     s = p[0, 0] + (kalman.MEASURED * scale) ** 2
     gain = p[:, 0] / s
     state, p = state + gain * (seen[0, 0] - state[0]), p - np.outer(gain, p[0])

@@ -28,7 +28,8 @@ def _crowd(frame: int, count: int, seed: int = 3) -> Detections:
     rng = np.random.default_rng(seed * 1000 + frame)
     column, row = np.arange(count) % 20, np.arange(count) // 20
     centre = np.stack([60 + column * 90 + frame * 2.0, 80 + row * 160.0], axis=1) + rng.normal(0, 1.5, (count, 2))
-    boxes = np.concatenate([centre - [20, 50], centre + [20, 50]], axis=1).astype(np.float32)
+    half = np.array([20, 50])
+    boxes = np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
     score = rng.uniform(0.62, 0.95, count).astype(np.float32)
     order = rng.permutation(count)
     return Detections(boxes, score, np.zeros(count, np.int64))[order]
