@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -12,8 +12,11 @@ from edgevision import __version__
 from edgevision.daemon.camera import CameraUnit
 from edgevision.events.base import Outbox
 from edgevision.events.build import EventBuilder
-from edgevision.events.topics import DEVICE
+from edgevision.events.topics import DEVICE, camera_state
 from edgevision.types import FrameTime, Occurrence
+
+
+Retain = Callable[[str, Mapping[str, Any]], None]
 
 
 class Announcer:
@@ -22,11 +25,15 @@ class Announcer:
     Args:
         outbox: Where they go.
         builder: Makes events.
+
+    Attributes:
+        retain: Keeps a camera's state retained at the broker; ``None`` without one.
     """
 
     def __init__(self, outbox: Outbox, builder: EventBuilder) -> None:
         self._outbox = outbox
         self._builder = builder
+        self.retain: Retain | None = None
         self._lock = threading.Lock()
         self._camera_states: dict[str, str] = {}
 
@@ -42,7 +49,11 @@ class Announcer:
             if before == state:
                 return
             self._camera_states[unit.name] = state
-        self._append("camera", {"state": state, "reason": unit.reason or None, "previous": before}, camera=unit.name)
+        data = {"state": state, "reason": unit.reason or None, "previous": before}
+        self._append("camera", data, camera=unit.name)
+        if self.retain is not None:
+            topic = camera_state(self._builder.site, self._builder.device, unit.name)
+            self.retain(topic, {"state": state, "reason": unit.reason or None})
 
     def clock(self, offset_s: float) -> None:
         """The wall clock jumped by ``offset_s``."""

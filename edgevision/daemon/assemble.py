@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from typing import Any
 
 import structlog
 
+from edgevision import __version__
 from edgevision.analytics.base import AnalysisContext, Tracker
 from edgevision.analytics.inspection import Inspection
 from edgevision.analytics.tracking import ByteTrack, Untracked
@@ -25,9 +28,13 @@ from edgevision.daemon.pipeline import CameraPipeline
 from edgevision.daemon.registry import ACTUATORS, ANALYSES, BACKENDS, SOURCES, TRACKERS, TRIGGERS, build
 from edgevision.daemon.service import Daemon
 from edgevision.daemon.supervisor import Run, Stage
+from edgevision.errors import EventError
 from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import SqliteOutbox
+from edgevision.events.times import timestamp
 from edgevision.inference.base import Detector
+from edgevision.mqtt.client import MqttSettings
+from edgevision.mqtt.commands import Commands, Handler
 from edgevision.mqtt.relay import Relay
 from edgevision.sources.base import SourceContext
 from edgevision.station.ledger import TriggerLedger
@@ -58,20 +65,23 @@ class Assembly:
         self._started_utc = datetime.now(timezone.utc)
         self._units: dict[str, CameraUnit] = {}
         self._bundles = {name: read_bundle(model.bundle) for name, model in settings.models.items()}
-        builder = EventBuilder(settings.site, settings.device, config_revision(settings))
-        self.outbox = SqliteOutbox(settings.outbox, builder)
+        self._builder = builder = EventBuilder(settings.site, settings.device, config_revision(settings))
+        self.outbox = SqliteOutbox(settings.outbox, builder)  # type: ignore[arg-type]
         self._announcer = Announcer(self.outbox, builder)
         self._announcer.started(self.outbox.previous_boot())
         self._analytics = AnalyticsStage(
             self.outbox, builder, self.metrics, state_interval_s=settings.state_interval_s
         )
         models = {name: self._model(name, model) for name, model in settings.models.items()}
+        relay, commands = self._relay(reload) or (None, None)
+        self._announcer.retain = None if relay is None else relay.retain
         self.daemon = Daemon(
             settings,
             build_camera=self._camera,
             models=models,
             outbox=self.outbox,
-            relay=self._relay(reload),
+            relay=None if relay is None else relay.run,
+            commands=None if commands is None else commands.run,
             analytics=self._analytics,
             announcer=self._announcer,
             metrics=self.metrics,
@@ -147,10 +157,61 @@ class Assembly:
     def _skipped(self, frame: Frame) -> None:
         self._units[frame.camera].left()
 
-    def _relay(self, reload: Callable[[], None]) -> Run | None:
-        if self.settings.mqtt is None:
+    def _relay(self, reload: Callable[[], None]) -> tuple[Relay, Commands | None] | None:
+        settings = self.settings
+        if not isinstance(settings.mqtt, MqttSettings):
             return None
-        raise AssertionError(reload, Relay)
+        commands = None
+        if settings.commands.verbs:
+            handlers: dict[str, Handler] = {
+                "reload": lambda _: _asked(reload),
+                "state": lambda _: self.daemon.state(),
+                "trigger": self._trigger,
+                "resend": self._resend,
+            }
+            allowed: dict[str, Handler] = {verb: handlers[verb] for verb in settings.commands.verbs}
+            commands = Commands(settings.site, settings.device, allowed)
+        relay = Relay(
+            self.outbox,
+            settings.mqtt,
+            site=settings.site,
+            device=settings.device,
+            birth=self._birth(),
+            commands=commands,
+        )
+        self.board.register("relay", relay.health)
+        return relay, commands
+
+    def _birth(self) -> dict[str, Any]:
+        """The full provenance of what runs, for the retained birth message."""
+        return {
+            "software": f"edgevision {__version__}",
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "site": self.settings.site,
+            "device": self.settings.device,
+            "bootid": self._builder.bootid,
+            "configrev": self._builder.configrev,
+            "started": timestamp(self._started_utc),
+            "models": {
+                name: {"model": bundle.model_ref, "classes": list(bundle.manifest.classes)}
+                for name, bundle in self._bundles.items()
+            },
+            "cameras": {name: {"model": camera.model} for name, camera in self.settings.cameras.items()},
+        }
+
+    def _trigger(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        request = dict(document)
+        return self.daemon.trigger(str(request.pop("source", "")), request)
+
+    def _resend(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        unknown = set(document) - {"source", "family", "from", "to"}
+        if unknown or not {"from", "to"} <= set(document):
+            msg = "resend takes source, family, from and to; from and to are needed"
+            raise EventError(msg)
+        texts = {key: str(value) for key, value in document.items() if value is not None}
+        count = self.outbox.resend(texts.get("source"), texts.get("family"), texts["from"], texts["to"])
+        return {"events": count}
 
     def _serve(self) -> tuple[HttpServer, Stage] | None:
         http = self.settings.http
@@ -170,6 +231,12 @@ class Assembly:
             ("age_s", "edgevision_outbox_age_seconds", "Age of the oldest event that waits for the broker"),
         ):
             self.metrics.gauge(name, text, lambda fact=fact: float(self.outbox.health().facts[fact]))  # type: ignore[misc]
+
+
+def _asked(reload: Callable[[], None]) -> Mapping[str, Any]:
+    """Only asks: the main thread reloads, and logs what came of it."""
+    reload()
+    return {}
 
 
 def _tracker(settings: CameraSettings) -> Tracker:

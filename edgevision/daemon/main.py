@@ -107,7 +107,7 @@ class _Signals:
     def ask_stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stop = True
 
-    def ask_reload(self, *_: object) -> None:
+    def ask_reload(self, _number: int = 0, _frame: FrameType | None = None) -> None:
         self._reload = True
 
     def take_reload(self) -> bool:

@@ -59,6 +59,7 @@ class Daemon:
         models: Models by name.
         outbox: The durable queue.
         relay: What empties it, as a stage's work; ``None`` without a broker.
+        commands: What obeys commands, as a stage's work; ``None`` when there are none.
         analytics: The analytics stage.
         announcer: Appends the device's own events.
         metrics: Counters.
@@ -73,6 +74,7 @@ class Daemon:
         models: Mapping[str, ModelUnit],
         outbox: Outbox,
         relay: Run | None,
+        commands: Run | None,
         analytics: AnalyticsStage,
         announcer: Announcer,
         metrics: Metrics,
@@ -90,6 +92,7 @@ class Daemon:
         self._clock = ClockWatch()
         self._analytics_stage = self._stage("analytics", analytics.run)
         self._relay_stage = None if relay is None else self._stage("relay", relay, critical=False)
+        self._commands_stage = None if commands is None else self._stage("commands", commands, critical=False)
         self._infer_stages = {name: self._stage(f"infer/{name}", model.run) for name, model in models.items()}
         board.register("outbox", outbox.health)
 
@@ -98,8 +101,9 @@ class Daemon:
         self._analytics_stage.start()
         for stage in self._infer_stages.values():
             stage.start()
-        if self._relay_stage is not None:
-            self._relay_stage.start()
+        for extra in (self._relay_stage, self._commands_stage):
+            if extra is not None:
+                extra.start()
         for name, camera in self.settings.cameras.items():
             self._start_camera(name, camera)
 
@@ -214,6 +218,9 @@ class Daemon:
         if self._relay_stage is not None:
             self._relay_stage.stop()
             clean &= self._relay_stage.join(self.settings.drain_timeout_s)
+        if self._commands_stage is not None:
+            self._commands_stage.stop()
+            self._commands_stage.join(1.0)
         self._outbox.close()
         log.info("daemon.stopped", clean=clean)
         return clean
