@@ -144,8 +144,7 @@ class PartRecord:
             off = _centre(known)[:, None] - _centre(seen)
             likeness = np.maximum(1 - np.hypot(off[..., 0], off[..., 1]) / reach, 0).astype(np.float32)
             same = np.array([defect.label for defect in self.defects])[:, None] == np.asarray(labels)
-            every = np.ones(max(likeness.shape), np.bool_)
-            rows, cols = assign(likeness * same, every[: len(known)], every[: len(seen)], 0.0)
+            rows, cols = assign(likeness * same, 0.0)
             which[cols] = rows
         return which.tolist()
 

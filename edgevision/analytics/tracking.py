@@ -18,7 +18,7 @@ from edgevision.analytics.base import State
 from edgevision.analytics.table import Records, dump, load
 from edgevision.config.settings import PositiveSeconds, Settings, Unit
 from edgevision.geometry import iou
-from edgevision.types import BoolArray, Detections, FloatArray, IntArray, Tracks
+from edgevision.types import Detections, FloatArray, IntArray, Tracks
 
 _DTYPE: np.dtype[np.void] = np.dtype(
     [
@@ -141,51 +141,52 @@ class ByteTrack:
         tracks, settings = self._tracks, self._set
         if not len(tracks) or not len(detections):
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        overlap = iou(kalman.to_xyxy(tracks["mean"][:, 0]), detections.xyxy)
-        same = tracks["label"][:, None] == detections.label
-        overlap *= same
-        strong = detections.score >= settings.high_score
-        weak = ~strong & (detections.score >= settings.low_score)
+        axes = tracks["mean"][:, 0]
+        overlap = iou(kalman.to_xyxy(axes), detections.xyxy)
+        overlap *= tracks["label"][:, None] == detections.label
+        score = detections.score
         confirmed = tracks["id"] > 0
-        free, open_ = confirmed.copy(), strong.copy()
+        free, strong = np.flatnonzero(confirmed), np.flatnonzero(score >= settings.high_score)
         pairs: list[Pairs] = []
+        free, strong = self._take(pairs, overlap, settings.min_iou, (free, strong))
+        if len(strong) < len(detections) and len(free):
+            weak = np.flatnonzero((score < settings.high_score) & (score >= settings.low_score))
+            recent = free[tracks["unseen"][free] <= RECENT_S]
+            left, _ = self._take(pairs, overlap, settings.min_iou_low, (recent, weak))
+            free = np.concatenate([free[tracks["unseen"][free] > RECENT_S], left])
+        free, strong = self._take_enlarged(pairs, detections, (free, strong))
+        if len(strong) and not confirmed.all():
+            tentative = np.flatnonzero(~confirmed)
+            tentative, strong = self._take(pairs, overlap, settings.min_iou, (tentative, strong))
+            self._take_enlarged(pairs, detections, (tentative, strong))
+        none = np.zeros(0, np.int64)
+        return np.concatenate([none, *(r for r, _ in pairs)]), np.concatenate([none, *(c for _, c in pairs)])
 
-        def take(
-            rows: BoolArray,
-            cols: BoolArray,
-            value: FloatArray,
-            least: float,
-        ) -> None:
-            r, c = assign(value, rows, cols, least)
-            free[r] = False
-            open_[c] = False
-            pairs.append((r, c))
+    @staticmethod
+    def _take(pairs: list[Pairs], value: FloatArray, least: float, among: Pairs) -> Pairs:
+        """Match rows and columns of ``among``, note the pairs, and hand back what is left."""
+        rows, cols = among
+        if not len(rows) or not len(cols):
+            return among
+        if value.shape != (len(rows), len(cols)):
+            value = value[rows][:, cols]
+        r, c = assign(value, least)
+        pairs.append((rows[r], cols[c]))
+        left_rows, left_cols = np.ones(len(rows), np.bool_), np.ones(len(cols), np.bool_)
+        left_rows[r] = False
+        left_cols[c] = False
+        return rows[left_rows], cols[left_cols]
 
-        take(free, open_, overlap, settings.min_iou)
-        if weak.any() and free.any():
-            take(
-                free & (tracks["unseen"] <= RECENT_S),
-                weak,
-                overlap,
-                settings.min_iou_low,
-            )
-        if settings.enlarge and free.any() and open_.any():
-            take(free, open_, self._enlarged(detections, same), settings.min_iou)
-        if open_.any() and not confirmed.all():
-            free = ~confirmed
-            take(free, open_, overlap, settings.min_iou)
-            if settings.enlarge and free.any() and open_.any():
-                take(free, open_, self._enlarged(detections, same), settings.min_iou)
-        return np.concatenate([r for r, _ in pairs]), np.concatenate([c for _, c in pairs])
-
-    def _enlarged(self, detections: Detections, same: BoolArray) -> FloatArray:
-        share = 1 + 2 * self._set.enlarge
-        mean = self._tracks["mean"][:, 0].copy()
-        mean[:, 2:] *= share
-        boxes = kalman.to_axes(detections.xyxy)
-        boxes[:, 2:] *= share
-        out: FloatArray = iou(kalman.to_xyxy(mean), kalman.to_xyxy(boxes)) * same
-        return out
+    def _take_enlarged(self, pairs: list[Pairs], detections: Detections, among: Pairs) -> Pairs:
+        """The same with enlarged boxes, for what moved further than its own size."""
+        rows, cols = among
+        if not self._set.enlarge or not len(rows) or not len(cols):
+            return among
+        grow = np.array([1.0, 1.0, 1 + 2 * self._set.enlarge, 1 + 2 * self._set.enlarge])
+        expected = kalman.to_xyxy(self._tracks["mean"][rows, 0] * grow)
+        seen = kalman.to_xyxy(kalman.to_axes(detections.xyxy[cols]) * grow)
+        value = iou(expected, seen) * (self._tracks["label"][rows][:, None] == detections.label[cols])
+        return self._take(pairs, value, self._set.min_iou, among)
 
     def _correct(self, rows: IntArray, detections: Detections, dets: IntArray) -> None:
         tracks = self._tracks

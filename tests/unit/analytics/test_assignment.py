@@ -26,14 +26,20 @@ def test_the_sum_is_the_greatest_possible(seed: int) -> None:
     value[rng.random(value.shape) < 0.4] = 0
     if seed % 3 == 0:
         value = np.round(value, 1)  # ties
-    rows, cols = assign(value, np.ones(len(value), np.bool_), np.ones(value.shape[1], np.bool_), 0.2)
+    rows, cols = assign(value, 0.2)
     assert len(set(rows.tolist())) == len(rows)
     assert len(set(cols.tolist())) == len(cols)
     assert (value[rows, cols] > 0.2).all()
     assert float(value[rows, cols].sum()) == pytest.approx(_best(value, 0.2), abs=1e-5)
 
 
-def test_masked_rows_and_columns_stay_free() -> None:
-    value = np.ones((3, 3), np.float32)
-    rows, cols = assign(value, np.array([False, True, False]), np.array([True, False, False]), 0.5)
-    assert (rows.tolist(), cols.tolist()) == ([1], [0])
+def test_the_values_are_left_as_they_are() -> None:
+    value = np.array([[0.9, 0.1], [0.8, 0.7]], np.float32)
+    before = value.copy()
+    assign(value, 0.2)
+    np.testing.assert_array_equal(value, before)
+
+
+def test_nothing_to_match() -> None:
+    rows, cols = assign(np.zeros((3, 2), np.float32), 0.0)
+    assert (len(rows), len(cols)) == (0, 0)
