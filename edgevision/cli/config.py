@@ -16,7 +16,7 @@ _FILE = typer.Argument(..., metavar="CONFIG", help="The daemon's settings file."
 def check(file: Path = _FILE, *, as_json: bool = typer.Option(False, "--json", help="Problems as JSON.")) -> None:
     """Find every problem of a settings file; exit code 1 when there is one."""
     from edgevision.config.load import config_revision, load_daemon
-    from edgevision.daemon.assemble import check_cameras, registry
+    from edgevision.daemon.registry import check_cameras, registry
     from edgevision.errors import ConfigError
 
     try:
@@ -45,7 +45,7 @@ def show(file: Path = _FILE) -> None:
     import yaml
 
     from edgevision.config.load import load_daemon
-    from edgevision.daemon.assemble import registry
+    from edgevision.daemon.registry import registry
 
     settings = load_daemon(file, registry())
     typer.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
@@ -56,7 +56,7 @@ def schema(
     out: Path | None = typer.Option(None, help="Write to this file instead of the terminal."),
 ) -> None:
     """Print the JSON Schema of the daemon's settings, for editors."""
-    from edgevision.daemon.assemble import config_schema
+    from edgevision.daemon.registry import config_schema
 
     text = config_schema()
     if out is None:

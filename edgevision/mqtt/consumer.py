@@ -1,0 +1,280 @@
+"""Reads events elsewhere: typed, without duplicates, and with every gap told."""
+
+from __future__ import annotations
+
+import json
+import queue
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+from edgevision.backoff import Backoff
+from edgevision.errors import BrokerRefused, BrokerUnavailable, EventError
+from edgevision.events import topics as names
+from edgevision.events.codec import decode
+from edgevision.events.schema import AnyEvent
+from edgevision.mqtt.client import Connection, Message, MqttSettings, Session
+from edgevision.mqtt.dedup import SeenStore
+from edgevision.mqtt.gaps import Stream
+
+log = structlog.get_logger(__name__)
+
+GRACE_S = 30.0
+JUDGE_EVERY_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An event that was not seen before.
+
+    Attributes:
+        event: The event; its ``data`` is typed by its type.
+        topic: Where it came in.
+        message: For ``Consumer.ack``.
+    """
+
+    event: AnyEvent
+    topic: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events that were sent or promised and have not come, within the grace.
+
+    Attributes:
+        topic: Their topic.
+        bootid: Their boot id.
+        first: Sequence number of the first.
+        last: Sequence number of the last.
+    """
+
+    topic: str
+    bootid: str
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return self.last - self.first + 1
+
+
+class Consumer:
+    """A subscription that survives the broker's absence. Used by one thread.
+
+    Iterating yields ``Received`` and ``Gap``. An event counts as dealt with when the next one is asked for, or earlier by
+    ``ack``: only then its id is remembered and the broker told, so an event whose handling crashed comes again. The same
+    event is never yielded twice while its id is among the last 100,000.
+
+    A hole in the sequence numbers is told as a gap when nothing has filled it for ``grace_s``; events that are on their
+    way late, after an outage, fill it. The first number seen of a stream is where it begins for this consumer, so one that
+    starts in the middle sees no gap. What a device says in ``health.started`` of the boot before counts as promised.
+
+    Args:
+        settings: The broker.
+        topics: Subscription filters, e.g. ``edgevision/+/+/+/defect/#``; all events when empty.
+        store: File that remembers over restarts; ``None`` remembers in memory.
+        client_id: A fixed one makes the broker keep what comes while this consumer is away.
+        share: Name of a shared subscription; gaps are not judged then, since others get the rest.
+        grace_s: How long a hole may stay open.
+    """
+
+    def __init__(  # noqa: PLR0913 - a user's knobs, all named
+        self,
+        settings: MqttSettings,
+        topics: Sequence[str] = (),
+        *,
+        store: Path | None = None,
+        client_id: str | None = None,
+        share: str | None = None,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self._settings = settings
+        prefix = "" if share is None else f"$share/{share}/"
+        self._filters = [prefix + topic for topic in (topics or [names.event_filter()])]
+        self._judging = share is None
+        self._grace_s = grace_s
+        self._session = Session(
+            client_id or f"edgevision-consumer-{uuid.uuid4().hex[:12]}",
+            persistent=client_id is not None,
+            manual_ack=True,
+        )
+        self._store = SeenStore(store)
+        self._streams = self._store.streams(time.monotonic())
+        self._touched: set[tuple[str, str]] = set()
+        self._connection: Connection | None = None
+        self._pending: Received | None = None
+        self._fresh: list[Gap] = []
+        self._judge_next_s = 0.0
+
+    def __enter__(self) -> Consumer:
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Received | Gap]:
+        """Events and gaps for ever."""
+        return self.events()
+
+    def connect(self) -> None:
+        """Connect and subscribe, once; iterating does it too, and again after a loss.
+
+        Raises:
+            BrokerUnavailable: The broker does not answer.
+            BrokerRefused: It says no.
+        """
+        connection = Connection(self._settings, self._session)
+        try:
+            for topic in self._filters:
+                connection.subscribe(topic)
+        except (BrokerUnavailable, BrokerRefused):
+            connection.close()
+            raise
+        self._connection = connection
+
+    def close(self) -> None:
+        """Acknowledge what was handled and disconnect; a persistent session goes on collecting at the broker."""
+        if self._connection is not None:
+            self._connection.close()
+        self._store.close()
+
+    def ack(self, received: Received) -> None:
+        """The event is dealt with: remember it and tell the broker."""
+        keys = {key: self._streams[key] for key in self._touched}
+        self._store.commit([received.event.id], keys)
+        self._touched.clear()
+        if self._connection is not None and not self._connection.lost:
+            self._connection.acknowledge(received.message)
+        if self._pending is received:
+            self._pending = None
+
+    def events(self, idle_timeout_s: float | None = None) -> Iterator[Received | Gap]:
+        """Events and gaps.
+
+        Args:
+            idle_timeout_s: End when nothing has come for so long; ``None`` never ends.
+
+        Raises:
+            BrokerRefused: The broker refuses us after a reconnect.
+        """
+        waits = Backoff(0.1, 10.0).waits()
+        last_s = time.monotonic()
+        while True:
+            if self._pending is not None:
+                self.ack(self._pending)
+            if (gap := self._ripe()) is not None:
+                yield gap
+                continue
+            if idle_timeout_s is not None and time.monotonic() - last_s >= idle_timeout_s:
+                return
+            if self._connection is None or self._connection.lost:
+                if not self._reconnect(next(waits)):
+                    continue
+                waits = Backoff(0.1, 10.0).waits()
+            message = self._next_message(0.2 if idle_timeout_s is None else min(0.2, idle_timeout_s))
+            received = None if message is None else self._open(message)
+            if received is not None:
+                last_s = time.monotonic()
+                self._pending = received
+                yield received
+
+    def _reconnect(self, wait_s: float) -> bool:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        try:
+            self.connect()
+        except BrokerUnavailable as exc:
+            log.info("consumer.offline", reason=str(exc))
+            time.sleep(wait_s)
+            return False
+        return True
+
+    def _next_message(self, timeout_s: float) -> Message | None:
+        assert self._connection is not None  # noqa: S101 - the caller has seen to it
+        try:
+            return self._connection.messages.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+
+    def _open(self, message: Message) -> Received | None:
+        assert self._connection is not None  # noqa: S101 - it has just given us the message
+        try:
+            event = decode(message.payload)
+        except EventError as exc:
+            log.warning("consumer.no_event", topic=message.topic, reason=str(exc))
+            self._connection.acknowledge(message)
+            return None
+        if event.id in self._store:
+            self._connection.acknowledge(message)
+            return None
+        if self._judging:
+            self._judge(event, message.topic)
+        return Received(event, message.topic, message)
+
+    def _judge(self, event: AnyEvent, topic: str) -> None:
+        now_s = time.monotonic()
+        key, sequence = (event.bootid, topic), int(event.sequence)
+        stream = self._streams.get(key)
+        if stream is None:
+            self._streams[key] = Stream(sequence, sequence)
+        else:
+            stream.seen(sequence, now_s)
+        self._touched.add(key)
+        if (event.family, event.name) == ("health", "started") and event.data.previous is not None:
+            previous = event.data.previous
+            for other, last in previous.last.items():
+                known = self._streams.get((previous.bootid, other))
+                if known is not None:
+                    known.promised(int(last), now_s)
+                    self._touched.add((previous.bootid, other))
+
+    def _ripe(self) -> Gap | None:
+        now_s = time.monotonic()
+        if not self._fresh and now_s >= self._judge_next_s:
+            self._judge_next_s = now_s + JUDGE_EVERY_S
+            for (bootid, topic), stream in self._streams.items():
+                for hole in stream.ripe(now_s, self._grace_s):
+                    self._fresh.append(Gap(topic, bootid, hole.first, hole.last))
+                    self._touched.add((bootid, topic))
+        return self._fresh.pop(0) if self._fresh else None
+
+
+def ask(settings: MqttSettings, site: str, device: str, verb: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Send a command to a device and wait for its answer, e.g. ``ask(..., "resend", {"from": ..., "to": ...})``.
+
+    Raises:
+        BrokerUnavailable: The broker, or within ten seconds the device, does not answer.
+    """
+    correlation = uuid.uuid4().hex
+    connection = Connection(settings, Session(f"edgevision-ask-{correlation[:12]}"))
+    try:
+        connection.subscribe(names.reply(site, device, verb))
+        payload = json.dumps({**document, "correlation": correlation}).encode()
+        connection.publish(names.command(site, device, verb), payload)
+        deadline_s = time.monotonic() + 10.0
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            try:
+                message = connection.messages.get(timeout=left_s)
+            except queue.Empty:
+                break
+            if message is None:
+                break
+            answer: dict[str, Any] = json.loads(message.payload)
+            if answer.get("correlation") == correlation:
+                return answer
+    finally:
+        connection.close()
+    msg = f"device {site}/{device} does not answer; are commands allowed there?"
+    raise BrokerUnavailable(msg)

@@ -1,0 +1,187 @@
+"""Writes events into a database: a table ``events(id, time, type, source, body)``, each event once."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgevision.errors import PublishError
+from edgevision.events.codec import encode
+from edgevision.events.schema import AnyEvent
+from edgevision.mqtt.consumer import Consumer, Gap, Received
+
+Row = tuple[str, str, str, str, str]
+
+
+class Sink(Protocol):
+    """Where events go. ``write`` returns once they are safe; an event that is there already is left as it is."""
+
+    def write(self, events: Sequence[AnyEvent]) -> None:
+        """Store events."""
+        ...
+
+    def bodies(self) -> Iterable[dict[str, Any]]:
+        """All stored events as documents."""
+        ...
+
+    def close(self) -> None:
+        """Release the database."""
+        ...
+
+
+def row_of(event: AnyEvent) -> Row:
+    """The columns of an event."""
+    return event.id, event.time.isoformat(), event.type, event.source, encode(event).decode()
+
+
+class SqliteSink:
+    """A file.
+
+    Args:
+        path: The database, made when it is not there.
+
+    Raises:
+        PublishError: It cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS events"
+                " (id TEXT PRIMARY KEY, time TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL, body TEXT NOT NULL)"
+            )
+            self._db.execute("CREATE INDEX IF NOT EXISTS events_by_time ON events (time)")
+        except sqlite3.Error as exc:
+            msg = f"sink {path}: {exc}"
+            raise PublishError(msg) from exc
+        self._path = path
+
+    def write(self, events: Sequence[AnyEvent]) -> None:
+        """Store events in one transaction.
+
+        Raises:
+            PublishError: The database refuses, e.g. since the disk is full.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", map(row_of, events))
+            self._db.execute("COMMIT")
+        except sqlite3.Error as exc:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            msg = f"sink {self._path}: {exc}"
+            raise PublishError(msg) from exc
+
+    def bodies(self) -> Iterable[dict[str, Any]]:
+        """All stored events."""
+        for (body,) in self._db.execute("SELECT body FROM events ORDER BY time"):
+            yield json.loads(body)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+
+class PostgresSink:
+    """A PostgreSQL database, through psycopg (extra ``sink``).
+
+    Args:
+        dsn: Connection string, e.g. ``postgresql://user:password@host/database``.
+
+    Raises:
+        PublishError: It cannot be reached, or psycopg is not installed.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        try:
+            import psycopg
+        except ImportError as exc:
+            msg = 'sink postgres needs the extra: pip install "edgevision[sink]"'
+            raise PublishError(msg) from exc
+        self._psycopg = psycopg
+        try:
+            self._db = psycopg.connect(dsn, connect_timeout=10)
+            with self._db.transaction():
+                self._db.execute(
+                    "CREATE TABLE IF NOT EXISTS events (id text PRIMARY KEY, time timestamptz NOT NULL,"
+                    " type text NOT NULL, source text NOT NULL, body jsonb NOT NULL)"
+                )
+                self._db.execute("CREATE INDEX IF NOT EXISTS events_by_time ON events (time)")
+        except psycopg.Error as exc:
+            msg = f"sink postgres: {str(exc).strip()}"
+            raise PublishError(msg) from exc
+
+    def write(self, events: Sequence[AnyEvent]) -> None:
+        """Store events in one transaction.
+
+        Raises:
+            PublishError: The database is gone or refuses.
+        """
+        statement = "INSERT INTO events VALUES (%s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING"
+        try:
+            with self._db.transaction(), self._db.cursor() as cursor:
+                cursor.executemany(statement, [row_of(event) for event in events])
+        except self._psycopg.Error as exc:
+            msg = f"sink postgres: {str(exc).strip()}"
+            raise PublishError(msg) from exc
+
+    def bodies(self) -> Iterable[dict[str, Any]]:
+        """All stored events."""
+        with self._db.transaction(), self._db.cursor() as cursor:
+            for (body,) in cursor.execute("SELECT body FROM events ORDER BY time"):
+                yield body
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._db.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Sequence numbers of one topic and boot that a sink does not have, between the first and the last it has."""
+
+    source: str
+    type: str
+    bootid: str
+    sequences: tuple[int, ...]
+
+
+def missing(sink: Sink) -> list[Missing]:
+    """Judge gaps at the sink, where the shares of a shared subscription come together again."""
+    found: dict[tuple[str, str, str], set[int]] = defaultdict(set)
+    for body in sink.bodies():
+        found[body["source"], body["type"], body["bootid"]].add(int(body["sequence"]))
+    return [
+        Missing(*key, tuple(sorted(set(range(min(numbers), max(numbers) + 1)) - numbers)))
+        for key, numbers in sorted(found.items())
+        if len(numbers) != max(numbers) - min(numbers) + 1
+    ]
+
+
+def pump(consumer: Consumer, sink: Sink, *, idle_timeout_s: float | None = None) -> tuple[int, list[Gap]]:
+    """Move events into a sink until nothing comes any more; an event is acknowledged after it is safe.
+
+    Args:
+        consumer: Where they come from.
+        sink: Where they go.
+        idle_timeout_s: End when nothing has come for so long; ``None`` never ends.
+
+    Returns:
+        How many events were written, and the gaps that were told.
+    """
+    count, gaps = 0, []
+    for item in consumer.events(idle_timeout_s):
+        if isinstance(item, Received):
+            sink.write([item.event])
+            consumer.ack(item)
+            count += 1
+        else:
+            gaps.append(item)
+    return count, gaps
