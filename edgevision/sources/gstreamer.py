@@ -74,7 +74,7 @@ class GStreamerSource:
         try:
             return gst.parse_launch(f"{self._settings.pipeline} ! {APPSINK}")
         except _glib_error() as exc:
-            msg = f"the pipeline of {self._context.camera} cannot be made: {exc.message}"
+            msg = f"the pipeline of {self._context.camera} cannot be made: {exc}"
             raise SourceInvalid(msg) from exc
 
     def _read(self, gst: Any, pipeline: Any) -> Iterator[Frame]:  # noqa: ANN401

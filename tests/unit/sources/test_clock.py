@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgevision.sources.clock import LiveClock, RecordedClock
+
+
+def test_recorded_time_is_the_streams() -> None:
+    clock = RecordedClock(0.1)
+    assert [clock.stamp(pts) for pts in (0.0, 0.1, 0.25, 0.3)] == pytest.approx([0.0, 0.1, 0.25, 0.3])
+
+
+def test_recorded_time_steps_on_where_stamps_fail_and_follows_them_again() -> None:
+    clock = RecordedClock(0.1)
+    stamps = [clock.stamp(pts) for pts in (0.0, 0.1, None, 0.05, 0.25, 500.0, 500.2)]
+    assert stamps == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.5, 0.6, 0.8])
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=2, max_size=50))
+def test_recorded_time_always_grows(stamps: list[float | None]) -> None:
+    clock = RecordedClock(0.04)
+    times = [clock.stamp(pts) for pts in stamps]
+    assert all(a < b for a, b in zip(times, times[1:], strict=False))
+
+
+def test_live_time_is_evenly_spaced_although_arrivals_are_not() -> None:
+    arrivals = iter([100.0, 100.15, 100.19, 100.34])
+    clock = LiveClock(lambda: next(arrivals))
+    assert [clock.stamp(pts) for pts in (7.0, 7.1, 7.2, 7.3)] == pytest.approx([100.0, 100.1, 100.2, 100.3])
+
+
+def test_live_time_leaves_a_stream_that_jumps() -> None:
+    arrivals = iter([100.0, 100.1, 100.2, 100.3])
+    clock = LiveClock(lambda: next(arrivals))
+    assert [clock.stamp(pts) for pts in (7.0, 90.0, 0.0, None)] == pytest.approx([100.0, 100.1, 100.2, 100.3])
+
+
+def test_live_time_grows_over_a_reconnection() -> None:
+    arrivals = iter([100.0, 100.2, 100.3])
+    clock = LiveClock(lambda: next(arrivals))
+    first = [clock.stamp(0.0), clock.stamp(0.9)]
+    clock.reconnected()
+    assert first[-1] < clock.stamp(0.0)
