@@ -17,7 +17,20 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 DOCKERFILES = sorted((DEPLOY / "docker").glob("*.Dockerfile"))
 TRAINING = ("train", "synth", "torch", "ultralytics", "diffusers", "albumentations", "export", "all")
-INSTRUCTIONS = set("FROM RUN COPY ENV USER WORKDIR VOLUME EXPOSE STOPSIGNAL HEALTHCHECK ENTRYPOINT CMD".split())
+INSTRUCTIONS = {
+    "FROM",
+    "RUN",
+    "COPY",
+    "ENV",
+    "USER",
+    "WORKDIR",
+    "VOLUME",
+    "EXPOSE",
+    "STOPSIGNAL",
+    "HEALTHCHECK",
+    "ENTRYPOINT",
+    "CMD",
+}
 
 
 def tracked_texts() -> list[Path]:
