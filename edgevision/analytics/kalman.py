@@ -54,24 +54,19 @@ def start(measured: Array) -> tuple[Array, Array]:
 
 def predict(mean: Array, cov: Array, dt_s: float) -> tuple[Array, Array]:
     """Mean and covariance ``dt_s`` seconds later."""
+    motion = np.array([[1.0, dt_s], [0.0, 1.0]])
+    spread = np.array([[1.0, 2 * dt_s, dt_s**2], [0.0, 1.0, dt_s], [0.0, 0.0, 1.0]])
+    density = ACCELERATION**2
+    added = np.array([density * dt_s**3 / 3 + WALK**2 * dt_s, density * dt_s**2 / 2, density * dt_s])
     noise = (_size(mean) * _AXES) ** 2
-    accel = noise * (ACCELERATION**2 * dt_s)
-    p00, p01, p11 = cov[:, 0], cov[:, 1], cov[:, 2]
-    later, spread = np.empty_like(mean), np.empty_like(cov)
-    later[:, 0] = mean[:, 0] + dt_s * mean[:, 1]
-    later[:, 1] = mean[:, 1]
-    spread[:, 0] = p00 + dt_s * (2 * p01 + dt_s * p11) + accel * (dt_s**2 / 3) + noise * (WALK**2 * dt_s)
-    spread[:, 1] = p01 + dt_s * p11 + accel * (dt_s / 2)
-    spread[:, 2] = p11 + accel
-    return later, spread
+    return motion @ mean, spread @ cov + noise[:, None] * added[:, None]
 
 
 def correct(mean: Array, cov: Array, measured: Array) -> tuple[Array, Array]:
     """Mean and covariance after measuring (N, 4) axes."""
-    p00, p01, p11 = cov[:, 0], cov[:, 1], cov[:, 2]
-    total = p00 + (MEASURED * _size(mean)) ** 2
-    gain, speed_gain = p00 / total, p01 / total
-    off = measured - mean[:, 0]
-    better = np.stack([mean[:, 0] + gain * off, mean[:, 1] + speed_gain * off], axis=1)
-    left = 1 - gain
-    return better, np.stack([left * p00, left * p01, p11 - speed_gain * p01], axis=1)
+    gain = cov[:, :2] / (cov[:, :1] + ((MEASURED * _size(mean)) ** 2)[:, None])  # of position and speed
+    better = mean + gain * (measured - mean[:, 0])[:, None]
+    smaller = cov.copy()
+    smaller[:, :2] -= gain[:, :1] * cov[:, :2]
+    smaller[:, 2] -= gain[:, 1] * cov[:, 1]
+    return better, smaller

@@ -87,25 +87,27 @@ class Lines:
             [context.wanted(line.labels, f"lines.{name}.labels") for name, line in settings.items()],
             np.bool_,
         ).reshape(len(lines), len(context.classes))
+        self._size: tuple[int, int] | None = None  # the frame size that these two are for
+        self._matrix = self._constant = np.zeros(0)
 
     def fields(self) -> list[RecordField]:
         """What has to be remembered of every track."""
         shape = (len(self.names),)
-        return [
-            ("side", "i1", shape),  # the side it clearly stood on last: -1, +1
-            ("distance", "f8", shape),  # signed distance in the frame before, px
-            ("along", "f8", shape),  # position along the line in the frame before
-            (
-                "through",
-                "f8",
-                shape,
-            ),  # where its path last went through the endless line
-            (
-                "origin",
-                "f8",
-                (len(ANCHORS), 2),
-            ),  # where it was first seen, shares of the picture
-        ]
+        # side: where it clearly stood last, -1 or +1; distance (signed, px) and along: in the frame before;
+        # through: where its path last went through the endless line; origin: first seen, shares of the picture
+        floats: list[RecordField] = [(name, "f8", shape) for name in ("distance", "along", "through")]
+        return [("side", "i1", shape), *floats, ("origin", "f8", (len(ANCHORS), 2))]
+
+    def _weights(self, size: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What turns (N, 6) anchors into (N, 2 * lines) distances and positions along, and the constants to add."""
+        scale, count = np.array(size, np.float64), len(self.names)
+        start, vector = self._start * scale, (self._end - self._start) * scale
+        length = np.hypot(vector[:, 0], vector[:, 1])[:, None]
+        across = np.stack([-vector[:, 1], vector[:, 0]], axis=1) / length
+        directions = np.concatenate([across, vector / length**2])
+        weights = np.zeros((2 * count, len(ANCHORS), 2))
+        weights[np.arange(2 * count), np.tile(self._anchor, 2)] = directions
+        return weights.reshape(2 * count, -1).T, -(directions * np.tile(start, (2, 1))).sum(axis=1)
 
     def update(
         self,
@@ -123,16 +125,13 @@ class Lines:
             boxes: (N,) labels, (N,) heights in px, and the frame's (width, height).
         """
         label, height, frame_size = boxes
-        size = np.array(frame_size, np.float64)
-        points = anchors[:, self._anchor]
-        start, vector = self._start * size, (self._end - self._start) * size
-        length = np.hypot(vector[:, 0], vector[:, 1])
-        delta = points - start
-        distance = (vector[:, 0] * delta[..., 1] - vector[:, 1] * delta[..., 0]) / length
-        along = (vector[:, 0] * delta[..., 0] + vector[:, 1] * delta[..., 1]) / length**2
-        raw = np.where(distance < 0, -1, 1).astype(np.int8)
+        if frame_size != self._size:
+            self._size, (self._matrix, self._constant) = frame_size, self._weights(frame_size)
+        both = anchors.reshape(-1, 2 * len(ANCHORS)) @ self._matrix + self._constant
+        distance, along = both[:, : len(self.names)], both[:, len(self.names) :]
+        raw = np.where(distance < 0, np.int8(-1), np.int8(1))
         if new.any():
-            records["side"][new], records["origin"][new] = raw[new], anchors[new] / size
+            records["side"][new], records["origin"][new] = raw[new], anchors[new] / frame_size
             records["distance"][new], records["along"][new] = distance[new], along[new]
         self._note_passages(records, distance, along)
         records["distance"], records["along"] = distance, along
@@ -140,7 +139,7 @@ class Lines:
         flipped = (raw != records["side"]) & (np.abs(distance) > self._share * height[:, None] + self._band_px)
         if not flipped.any():
             return []
-        moved = points - records["origin"][:, self._anchor] * size
+        moved = anchors[:, self._anchor] - records["origin"][:, self._anchor] * frame_size
         flipped &= np.hypot(moved[..., 0], moved[..., 1]) >= self._min_move * height[:, None]
         records["side"] = np.where(flipped, raw, records["side"])
         counts = flipped & (records["through"] >= 0) & (records["through"] <= 1) & self._wanted[:, label].T

@@ -5,7 +5,6 @@ One set of defaults for all of it, at every frame rate.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -25,9 +24,6 @@ from edgevision.types import Detections, Frame, FrameTime, Letterbox, Occurrence
 Seen = tuple[float, Detections]
 START = datetime(2026, 3, 2, 8, 0, tzinfo=timezone.utc)
 SIZE = (768, 432)
-DATA = Path(os.environ.get("EDGEVISION_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
-VIDEO = DATA / "videos" / "one-by-one-person-detection.mp4"
-MODEL = DATA / "weights" / "yolov8n-rebuilt.onnx"
 SETTINGS = TrafficSettings.model_validate(
     {
         "lines": {"exit": {"from": (0.74, 0), "to": (0.74, 1)}},
@@ -107,12 +103,13 @@ def test_drawn_visitors_are_counted_exactly(fps: float, seed: int) -> None:
     np.testing.assert_allclose(_dwells(found), [_true_dwell(stay) for stay in stays], atol=1.0)
 
 
-def _filmed(every: int) -> Iterator[Seen]:
+def _filmed(data_dir: Path, every: int) -> Iterator[Seen]:
     """Persons in every n-th frame of the video."""
-    session = Session(MODEL.name, MODEL.read_bytes(), Placement(threads=1))
+    model = data_dir / "weights" / "yolov8n-rebuilt.onnx"
+    session = Session(model.name, model.read_bytes(), Placement(threads=1))
     decode = Decoder("yolo", (640, 640), np.full(80, 0.1, np.float32), 0.7)
     letterbox = Letterbox.fit(SIZE, (640, 640))
-    with av.open(str(VIDEO)) as container:
+    with av.open(str(data_dir / "videos" / "one-by-one-person-detection.mp4")) as container:
         for index, picture in enumerate(container.decode(video=0)):
             if index % every:
                 continue
@@ -128,8 +125,7 @@ def _filmed(every: int) -> Iterator[Seen]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not VIDEO.exists() or not MODEL.exists(), reason=f"needs the test data in {DATA.name}/")
-def test_the_filmed_visitors_are_counted_exactly() -> None:
-    found = _watch(_filmed(every=3))
+def test_the_filmed_visitors_are_counted_exactly(data_dir: Path) -> None:
+    found = _watch(_filmed(data_dir, every=3))
     assert _crossings(found) == ["out"] * 6
     np.testing.assert_allclose(_dwells(found), [12.2, 20.6, 18.1, 10.0, 26.2, 10.7], atol=2.5)

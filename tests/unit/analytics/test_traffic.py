@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from edgevision.analytics.base import AnalysisContext
 from edgevision.analytics.traffic import Traffic, TrafficSettings
 from edgevision.errors import ConfigError
+from edgevision.geometry import along, side
 from edgevision.types import Frame, Occurrence, Tracks
 
 MakeFrame = Callable[..., Frame]
@@ -126,6 +128,28 @@ class TestLines:
         settings = {"lines": {"gate": {**GATE["lines"]["gate"], "labels": ["car", "dog"]}}}
         assert _directions(play(_traffic(settings, context), _steps((300, 250), (700, 250)), label=0)) == []
         assert _directions(play(_traffic(settings, context), _steps((300, 250), (700, 250)), label=2)) == ["out"]
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_any_line_counts_as_its_geometry_says(
+        self, make_frame: MakeFrame, make_tracks: MakeTracks, context: AnalysisContext, seed: int
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        ends = rng.uniform(0.1, 0.9, (2, 2))
+        line = {"from": ends[0].tolist(), "to": ends[1].tolist(), "hysteresis": 0, "min_move": 0}
+        expected, counted = [], []
+        for _ in range(60):
+            a, b = rng.uniform([20, 100], [980, 500], (2, 2))
+            before, after = side(np.array([a, b]), *(ends * (1000, 500)))
+            share = before / (before - after)
+            place = along((a + share * (b - a))[None], *(ends * (1000, 500)))[0]
+            hit = before * after < 0 and 0 <= place <= 1
+            expected += [["out" if before > 0 else "in"] if hit else []]
+            traffic = _traffic({"lines": {"gate": line}}, context)
+            rows = [(1, x - 20, y - 100, x + 20, y) for x, y in (a, b)]
+            found = [o for i, row in enumerate(rows) for o in traffic.update(make_frame(i / 10), make_tracks(row))]
+            counted += [_directions(found)]
+        assert counted == expected
+        assert any(expected)
 
 
 class TestZones:
