@@ -101,7 +101,7 @@ def _put(out: Path, part: str, name: str, picture: Path | Image, labels: str) ->
 def fit(data: Path, weights: str, out: Path, hours: float, *, batch: int, device: str, resume: bool) -> None:
     """Fine-tune ``weights`` until the wall clock says stop; a checkpoint is written after every epoch."""
     _quiet(out)
-    from ultralytics import YOLO  # type: ignore[import-not-found,unused-ignore]
+    from ultralytics import YOLO
 
     if resume:
         YOLO(out / "fit" / "weights" / "last.pt").train(resume=True)

@@ -1,0 +1,7 @@
+"""`python -m edgevision`."""
+
+from __future__ import annotations
+
+from edgevision.cli.main import main
+
+main()
