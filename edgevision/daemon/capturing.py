@@ -13,7 +13,7 @@ from edgevision.daemon.metrics import Metrics
 from edgevision.inference.batcher import Batcher
 from edgevision.sources.base import SourceState
 from edgevision.sources.capture import Capture
-from edgevision.sources.triggered import TriggeredSource
+from edgevision.daemon.triggered import TriggeredSource
 from edgevision.station.base import TriggerSignal
 from edgevision.types import Frame
 

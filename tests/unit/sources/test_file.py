@@ -89,3 +89,18 @@ def test_what_is_no_video_never_works(tmp_path: Path, content: bytes) -> None:
 def test_the_policy_follows_the_pace(video: Path) -> None:
     assert source(video).policy == "block"
     assert source(video, pace="realtime").policy == "latest"
+
+
+def test_a_change_of_resolution_in_mid_stream_gives_frames_of_the_new_size(tmp_path: Path) -> None:
+    parts = [
+        video_files.write_video(tmp_path / "a.ts", frames=20, size=(320, 240)),
+        video_files.write_video(tmp_path / "b.ts", frames=20, size=(176, 144)),
+    ]
+    both = tmp_path / "both.ts"
+    both.write_bytes(b"".join(part.read_bytes() for part in parts))
+    frames = list(source(both).frames())
+    sizes = [frame.size for frame in frames]
+    assert sizes.count((320, 240)) >= 18
+    assert sizes.count((176, 144)) >= 18
+    assert all(frame.pixels.scaled(32, 24, "rgb").shape == (24, 32, 3) for frame in frames)
+    assert all(a.time.t_s < b.time.t_s for a, b in zip(frames, frames[1:], strict=False))

@@ -13,7 +13,7 @@ from edgevision.backoff import Backoff
 from edgevision.errors import SourceLost, SourceUnavailable, StationError
 from edgevision.sources.base import Policy, SourceState
 from edgevision.sources.media import ArrayPixels
-from edgevision.sources.triggered import TriggeredSource
+from edgevision.daemon.triggered import TriggeredSource
 from edgevision.station.base import TriggerSignal
 from edgevision.types import Frame, FrameTime
 
