@@ -1,6 +1,6 @@
 """A real RTSP server for tests: GStreamer's, under the system's Python, as a process of its own.
 
-As a module of the tests it offers ``RtspServer``; as a script (``/usr/bin/python3 rtsp_server.py PORT [FILE]``) it serves.
+As a module it offers ``RtspServer``; as a script (``/usr/bin/python3 rtsp_server.py PORT [FILE]``) it serves.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 class RtspServer:
-    """Serves ``file`` (H.264 in MP4), or a moving ball, at ``url``; can be killed, frozen and started again on its port."""
+    """Serves ``file`` (H.264 in MP4), or a ball, at ``url``; can be killed, frozen and started again on its port."""
 
     def __init__(self, file: Path | None = None, port: int | None = None) -> None:
         self.file = file
@@ -74,7 +74,7 @@ class RtspServer:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)
 
-    def __enter__(self) -> RtspServer:
+    def __enter__(self) -> RtspServer:  # noqa: PYI034 - Self is new in Python 3.11
         self.start()
         return self
 
@@ -85,11 +85,11 @@ class RtspServer:
 
 
 def _serve(port: str, launch: str) -> None:
-    import gi  # noqa: PLC0415 - only the system's Python has it
+    import gi
 
     gi.require_version("Gst", "1.0")
     gi.require_version("GstRtspServer", "1.0")
-    from gi.repository import GLib, Gst, GstRtspServer  # noqa: PLC0415
+    from gi.repository import GLib, Gst, GstRtspServer
 
     Gst.init(None)
     server = GstRtspServer.RTSPServer.new()
@@ -107,4 +107,4 @@ def _serve(port: str, launch: str) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], H264_FILE.format(sys.argv[2]) if len(sys.argv) > 2 else PATTERN)  # noqa: PLR2004
+    _serve(sys.argv[1], H264_FILE.format(sys.argv[2]) if len(sys.argv) > 2 else PATTERN)

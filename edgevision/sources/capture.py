@@ -19,7 +19,7 @@ OnState = Callable[[SourceState, str], None]
 
 
 class Capture:
-    """Iterates a source, hands every frame on and reconnects with growing waits. One thread, owned by the caller, runs it.
+    """Iterates a source, hands every frame on and reconnects with growing waits; runs in a thread of the caller.
 
     Args:
         camera: Name of the camera, for the log.
@@ -49,7 +49,7 @@ class Capture:
         self._state: SourceState | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Returns when ``stop`` is set (call ``source.close()`` too), when the source has ended or when it can never work.
+        """Returns when ``stop`` is set (call ``source.close()`` too), when the source ended or when it can never work.
 
         The last state heard is then ENDED or FAILED, or the one it was stopped in.
         """

@@ -39,8 +39,9 @@ class RecordedClock:
 
 
 class LiveClock:
-    """Time of a live stream on the daemon's monotonic clock: evenly spaced by the camera's timestamps while these keep
-    within ``tolerance_s`` of the arrival, else the arrival itself.
+    """Time of a live stream on the daemon's monotonic clock.
+
+    Evenly spaced by the camera's timestamps while these keep within ``tolerance_s`` of the arrival, else the arrival.
 
     Args:
         monotonic: Seconds on a clock that never steps.

@@ -40,7 +40,7 @@ class GStreamerSource:
 
         kind: Literal["gstreamer"] = "gstreamer"
         pipeline: str
-        """As for gst-launch-1.0, giving BGR, RGB, BGRx, NV12 or I420 in system memory; the appsink is added at its end."""
+        """As for gst-launch-1.0, giving BGR, RGB, BGRx, NV12 or I420 in system memory; the appsink is added."""
         open_timeout_s: PositiveSeconds = 15.0
         """How long to wait for the first frame, seconds."""
         stall_timeout_s: PositiveSeconds = 5.0
@@ -188,11 +188,11 @@ def _up(value: int, to: int) -> int:
 
 def _load() -> Any:  # noqa: ANN401
     try:
-        import gi  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415 - an optional part of the system
+        import gi  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         gi.require_version("Gst", "1.0")
         gi.require_version("GstApp", "1.0")
-        from gi.repository import Gst, GstApp  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401, PLC0415
+        from gi.repository import Gst, GstApp  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
     except (ImportError, ValueError) as exc:
         msg = (
             f"GStreamer cannot be used: {exc}. Install python3-gi and gir1.2-gst-plugins-base-1.0, "
@@ -205,7 +205,7 @@ def _load() -> Any:  # noqa: ANN401
 
 def _glib_error() -> type[Exception]:
     """GLib's error class."""
-    from gi.repository import GLib  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415
+    from gi.repository import GLib  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
     error: type[Exception] = GLib.Error
     return error

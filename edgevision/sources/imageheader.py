@@ -29,7 +29,7 @@ class PictureSize:
     complete: bool
 
 
-def picture_size(data: bytes) -> PictureSize | None:
+def picture_size(data: bytes) -> PictureSize | None:  # noqa: PLR0911 - one a format
     """Read the header; ``None`` when it belongs to no known format or is cut off."""
     try:
         if data.startswith(_PNG):

@@ -23,7 +23,7 @@ EXACT = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.AC
 
 
 class VideoPixels:
-    """A frame as the decoder left it; swscale turns the planes into what is asked for, with the frame's matrix and range.
+    """A frame as the decoder left it; swscale makes of it what is asked for, with the frame's matrix and range.
 
     Args:
         frame: The decoded frame. Nobody else may scale it: swscale borrows its metadata meanwhile.
@@ -109,7 +109,7 @@ class ArrayPixels:
 
 
 def resize(bgr: Image, width: int, height: int, order: Order) -> Image:
-    """A copy of ``bgr`` in another size and channel order: averaging when it shrinks to less than half, else bilinear."""
+    """A copy of ``bgr`` in another size and order: averaging when it shrinks to less than half, else bilinear."""
     shrinks = bgr.shape[1] > 2 * width and bgr.shape[0] > 2 * height
     image = cv2.resize(bgr, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     if order == "rgb":

@@ -98,7 +98,7 @@ class RtspSource:
             if self._closed.is_set():
                 return
             now_s = monotonic()
-            # Also where a picture came: on a silent line FFmpeg hands out the last one it holds after the first timeout.
+            # Also where a picture came: on a silent line FFmpeg hands out the last it holds after the first timeout.
             if now_s - last_s > self._settings.stall_timeout_s:
                 msg = f"{self._name}: no frame for {now_s - last_s:.1f} s"
                 raise SourceLost(msg)

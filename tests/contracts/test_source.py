@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import cv2
@@ -82,7 +82,7 @@ def test_indexes_and_time_grow(make: Make) -> None:
     frames = take(make(None), 10)
     assert [frame.index for frame in frames] == list(range(10))
     times = [frame.time.t_s for frame in frames]
-    assert all(before < after for before, after in zip(times, times[1:], strict=False))
+    assert all(before < after for before, after in pairwise(times))
     assert all(frame.time.time_utc.utcoffset() is not None and frame.camera == "cam" for frame in frames)
 
 

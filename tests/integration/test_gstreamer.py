@@ -24,7 +24,8 @@ frames, error = [], None
 try:
     for frame in GStreamerSource(settings, SourceContext("cam", None, datetime.now(timezone.utc))).frames():
         small = frame.pixels.scaled(80, 60, "rgb")
-        frames.append([frame.size, small.shape, small[30, 40].tolist(), frame.pixels.bgr()[0, 0].tolist(), frame.time.t_s])
+        corner = frame.pixels.bgr()[0, 0].tolist()
+        frames.append([frame.size, small.shape, small[30, 40].tolist(), corner, frame.time.t_s])
 except SourceError as exc:
     error = [type(exc).__name__, str(exc)]
 print(json.dumps([frames, error]))

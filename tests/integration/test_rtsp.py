@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -129,7 +129,7 @@ def test_a_killed_server_is_found_again_and_the_neighbour_never_notices(
     assert len(camera.frames) >= before + 10
     assert [frame.index for frame in camera.frames] == list(range(len(camera.frames)))
     times = [frame.time.t_s for frame in camera.frames]
-    assert all(a < b for a, b in zip(times, times[1:], strict=False))
+    assert all(a < b for a, b in pairwise(times))
     assert [state for state, _ in neighbour.states] == [SourceState.STARTING, SourceState.ONLINE]
     gaps = np.diff([frame.time.t_s for frame in neighbour.frames])
     assert gaps.max() < 1.0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def test_recorded_time_steps_on_where_stamps_fail_and_follows_them_again() -> No
 def test_recorded_time_always_grows(stamps: list[float | None]) -> None:
     clock = RecordedClock(0.04)
     times = [clock.stamp(pts) for pts in stamps]
-    assert all(a < b for a, b in zip(times, times[1:], strict=False))
+    assert all(a < b for a, b in pairwise(times))
 
 
 def test_live_time_is_evenly_spaced_although_arrivals_are_not() -> None:

@@ -54,11 +54,11 @@ def test_a_server_that_never_answers_is_unavailable_after_the_timeout() -> None:
 )
 def test_the_cameras_clock_is_believed_while_it_is_plausible(off_s: float, connected_s: float, expected: str) -> None:
     began = NOW.timestamp() - 5 + off_s
-    time = source()._time(1.0, 5.0, began, connected_s)  # noqa: SLF001
+    time = source()._time(1.0, 5.0, began, connected_s)
     assert time.source == expected
     assert time.time_utc == (NOW + timedelta(seconds=off_s) if expected == "rtcp" else NOW)
     assert time.uncertainty_ms > 0
 
 
 def test_without_reports_the_arrival_is_the_time() -> None:
-    assert source()._time(1.0, 5.0, None, 10.0).source == "arrival"  # noqa: SLF001
+    assert source()._time(1.0, 5.0, None, 10.0).source == "arrival"
