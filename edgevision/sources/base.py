@@ -42,9 +42,9 @@ class Source(Protocol):
     """Frames of one camera, made by ``XSource(settings, context)``.
 
     A source is opened by the first step of ``frames()`` and used by one thread; ``close()`` may come from another
-    thread and makes ``frames()`` end soon: after the frame under way, or after the stall or open timeout where a camera is
-    silent. The iterator ends when the source is exhausted (a file). It raises ``SourceUnavailable`` when it cannot be
-    opened, ``SourceLost`` when it breaks or stalls, ``SourceInvalid`` when it can never work. After
+    thread and makes ``frames()`` end soon: after the frame under way, or after the stall or open timeout where a
+    camera is silent. The iterator ends when the source is exhausted (a file). It raises ``SourceUnavailable`` when it
+    cannot be opened, ``SourceLost`` when it breaks or stalls, ``SourceInvalid`` when it can never work. After
     ``SourceUnavailable`` or ``SourceLost``, ``frames()`` may be called again to reconnect: indexes and ``t_s`` go on.
     """
 
