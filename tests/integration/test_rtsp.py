@@ -126,11 +126,11 @@ def test_a_killed_server_is_found_again_and_the_neighbour_never_notices(
         server.start()
         camera.state(SourceState.ONLINE)
         camera.frames_more(10)
+        assert [state for state, _ in neighbour.states] == [SourceState.STARTING, SourceState.ONLINE]
     assert len(camera.frames) >= before + 10
     assert [frame.index for frame in camera.frames] == list(range(len(camera.frames)))
     times = [frame.time.t_s for frame in camera.frames]
     assert all(a < b for a, b in pairwise(times))
-    assert [state for state, _ in neighbour.states] == [SourceState.STARTING, SourceState.ONLINE]
     gaps = np.diff([frame.time.t_s for frame in neighbour.frames])
     assert gaps.max() < 1.0
 
