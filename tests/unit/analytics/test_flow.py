@@ -17,9 +17,10 @@ from pixels import PlainPixels
 from edgevision.analytics.base import AnalysisContext
 from edgevision.analytics.tracking import ByteTrack, ByteTrackSettings
 from edgevision.analytics.traffic import Traffic, TrafficSettings
-from edgevision.inference.decode import Decoder
-from edgevision.inference.ort import Placement, Session
-from edgevision.types import Detections, Frame, FrameTime, Letterbox, Occurrence
+from edgevision.inference.importer import Said, import_onnx
+from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+from edgevision.inference.preprocess import single_batch
+from edgevision.types import Detections, Frame, FrameTime, Occurrence
 
 Seen = tuple[float, Detections]
 START = datetime(2026, 3, 2, 8, 0, tzinfo=timezone.utc)
@@ -103,29 +104,25 @@ def test_drawn_visitors_are_counted_exactly(fps: float, seed: int) -> None:
     np.testing.assert_allclose(_dwells(found), [_true_dwell(stay) for stay in stays], atol=1.0)
 
 
-def _filmed(data_dir: Path, every: int) -> Iterator[Seen]:
+def _filmed(data_dir: Path, bundle: Path, every: int) -> Iterator[Seen]:
     """Persons in every n-th frame of the video."""
-    model = data_dir / "weights" / "yolov8n-rebuilt.onnx"
-    session = Session(model.name, model.read_bytes(), Placement(threads=1))
-    decode = Decoder("yolo", (640, 640), np.full(80, 0.1, np.float32), 0.7)
-    letterbox = Letterbox.fit(SIZE, (640, 640))
+    model = import_onnx(data_dir / "weights" / "yolov8n-rebuilt.onnx", bundle, Said("yolov8n", threshold=0.1))
+    detector = OnnxDetector(model, OnnxSettings(threads=1, device="cpu"))
     with av.open(str(data_dir / "videos" / "one-by-one-person-detection.mp4")) as container:
         for index, picture in enumerate(container.decode(video=0)):
             if index % every:
                 continue
-            canvas = np.full((640, 640, 3), 114, np.uint8)
-            width, height = letterbox.inner
-            small = picture.to_ndarray(format="rgb24", width=width, height=height)
-            canvas[letterbox.top : letterbox.top + height, letterbox.left : letterbox.left + width] = small
-            tensor = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], dtype=np.float32) / 255
-            (found,) = decode(session.run("images", tensor))
-            people = found[found.label == 0]
-            yield float(picture.time or 0.0), Detections(letterbox.to_source(people.xyxy), people.score, people.label)
+            t_s = float(picture.time or 0.0)
+            image = PlainPixels(picture.to_ndarray(format="bgr24"))
+            frame = Frame("door", index, FrameTime(START, t_s, "file"), image)
+            (found,) = detector.infer(single_batch([frame], detector.input))
+            yield t_s, found[found.label == detector.classes.index("person")]
+    detector.close()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_filmed_visitors_are_counted_exactly(data_dir: Path) -> None:
-    found = _watch(_filmed(data_dir, every=3))
+def test_the_filmed_visitors_are_counted_exactly(data_dir: Path, tmp_path: Path) -> None:
+    found = _watch(_filmed(data_dir, tmp_path / "yolov8n", every=3))
     assert _crossings(found) == ["out"] * 6
     np.testing.assert_allclose(_dwells(found), [12.2, 20.6, 18.1, 10.0, 26.2, 10.7], atol=2.5)
