@@ -1,0 +1,132 @@
+"""The daemon in a process of its own, with one more backend: a detector that finds whatever moved into an empty scene.
+
+``python tests/daemon_process.py SETTINGS [--until-done]`` runs it; ``DaemonProcess`` starts, kills and waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from edgevision.bundle import Bundle
+from edgevision.config.settings import Settings
+from edgevision.inference.scripted import ScriptedDetector
+from edgevision.inference.base import InputSpec
+from edgevision.scenes.shop import ShopScene
+from edgevision.types import Detections, Image, Letterbox
+
+
+class BlobDetector(ScriptedDetector):
+    """Finds people in the drawn shop by their difference from the empty shop: quick, and right for isolated people."""
+
+    class Settings(Settings):
+        kind: Literal["blob"] = "blob"
+        seed: int = 0
+
+    def __init__(self, bundle: Bundle, settings: Settings, thresholds: object = None) -> None:
+        del thresholds
+        self._empty: dict[tuple[int, int], Image] = {}
+        self._scene = ShopScene(settings.seed, people=0, seconds=1.0)  # type: ignore[attr-defined]
+        spec = bundle.manifest.input
+        super().__init__(self._look_at, bundle.manifest.classes, InputSpec(spec.width, spec.height))
+
+    def _look_at(self, image: Image, box: Letterbox) -> Detections:
+        inner = image[box.top : box.top + box.inner[1], box.left : box.left + box.inner[0]]
+        if box.inner not in self._empty:
+            empty = cv2.cvtColor(self._scene.render(0), cv2.COLOR_BGR2RGB)
+            self._empty[box.inner] = cv2.resize(empty, box.inner, interpolation=cv2.INTER_AREA)
+        difference = cv2.absdiff(inner, self._empty[box.inner]).max(axis=2)
+        mask = cv2.morphologyEx((difference > 40).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
+        _, _, stats, _ = cv2.connectedComponentsWithStats(mask)
+        blobs = stats[1:][stats[1:, cv2.CC_STAT_AREA] > 60]
+        boxes = np.stack([blobs[:, 0], blobs[:, 1], blobs[:, 0] + blobs[:, 2], blobs[:, 1] + blobs[:, 3]], axis=1)
+        boxes = boxes.astype(np.float32) + np.float32([box.left, box.top, box.left, box.top])
+        count = len(boxes)
+        return Detections(box.to_source(boxes), np.full(count, 0.9, np.float32), np.zeros(count, np.int64))
+
+
+class DaemonProcess:
+    """One start of the daemon."""
+
+    def __init__(self, settings: Path, *options: str) -> None:
+        self.settings = settings
+        self.log = settings.with_suffix(".log")
+        with self.log.open("ab") as log:
+            command = [sys.executable, __file__, str(settings), *options]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=settings.parent)
+
+    def wait(self, timeout_s: float = 60.0) -> int:
+        return self.process.wait(timeout_s)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, timeout_s: float = 30.0) -> int:
+        self.process.terminate()
+        return self.process.wait(timeout_s)
+
+    def reload(self) -> None:
+        self.process.send_signal(signal.SIGHUP)
+
+    def text(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+
+def events_in(outbox: Path) -> list[dict[str, Any]]:
+    """All events of an outbox, in the order of appending."""
+    with sqlite3.connect(outbox) as db:
+        return [json.loads(body) for (body,) in db.execute("SELECT body FROM events ORDER BY n")]
+
+
+def ask(port: int, path: str, body: dict[str, Any] | None = None, timeout_s: float = 5.0) -> tuple[int, Any]:
+    """(status, JSON or text) of the daemon's HTTP server."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=data)
+    try:
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+            status, text = answer.status, answer.read().decode()
+    except urllib.error.HTTPError as exc:
+        status, text = exc.code, exc.read().decode()
+    try:
+        return status, json.loads(text)
+    except ValueError:
+        return status, text
+
+
+def wait_until(condition: Any, timeout_s: float = 20.0) -> Any:
+    """The first true answer of ``condition``; an assertion when there is none in time."""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        try:
+            answer = condition()
+        except (OSError, sqlite3.Error):
+            answer = None
+        if answer:
+            return answer
+        time.sleep(0.02)
+    message = "it did not happen in time"
+    raise AssertionError(message)
+
+
+if __name__ == "__main__":
+    from edgevision.daemon import registry
+    from edgevision.daemon.main import run_daemon
+    from edgevision.errors import EdgevisionError
+
+    registry.BACKENDS["blob"] = BlobDetector
+    try:
+        sys.exit(run_daemon(Path(sys.argv[1]), until_done="--until-done" in sys.argv, fresh="--fresh" in sys.argv))
+    except EdgevisionError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,217 @@
+"""The daemon on recorded pictures: drained, killed, started again, reloaded."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from daemon_process import DaemonProcess, ask, events_in, wait_until
+from onnx_models import write_colour_model
+
+from edgevision.bundle import write_bundle
+from edgevision.scenes.shop import ShopScene
+
+SECONDS = 30.0
+
+SETTINGS = """\
+site: s
+device: d
+models:
+  people: {{bundle: people, backend: {{kind: blob, seed: 5}}}}
+cameras:
+  hall:
+    source: {{kind: scene, scene: shop, seed: 5, length_s: {seconds}, pace: {pace}, start_time: 2026-01-01T00:00:00Z}}
+    model: people
+    analyses:
+      - kind: traffic
+        lines: {{door: {{from: {start}, to: {end}, anchor: centre}}}}
+        period_s: 10
+      - kind: detection
+{more}
+outbox: {{path: outbox.sqlite}}
+http: {http}
+log: {{level: info, format: json}}
+"""
+
+
+def write_settings(folder: Path, *, pace: str = "every_frame", more: str = "", http: str = "null") -> Path:
+    if not (folder / "people").exists():
+        model = write_colour_model(folder / "model.onnx", size=(480, 270))
+        manifest: dict[str, Any] = {
+            "name": "people",
+            "version": "1",
+            "classes": ["person"],
+            "input": {"width": 480, "height": 270},
+            "family": "yolo",
+            "artefacts": [{"file": "model.onnx"}],
+            "licence": "Apache-2.0",
+        }
+        write_bundle(folder / "people", manifest, {"model.onnx": model})
+    line = ShopScene(5).door_line
+    start, end = ([round(x / 960, 4), round(y / 540, 4)] for x, y in line)
+    file = folder / "settings.yaml"
+    text = SETTINGS.format(seconds=SECONDS, pace=pace, start=start, end=end, more=more, http=http)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def what_happened(events: list[dict[str, Any]]) -> Counter[tuple[Any, ...]]:
+    """The occurrences without what differs from boot to boot."""
+    rows = []
+    for event in events:
+        family, name = event["type"].split(".")[1:3]
+        if family == "health":
+            continue
+        data = event["data"]
+        rows.append((event["time"], name, data.get("track_id"), data.get("direction"), data.get("start"), data.get("line")))
+    return Counter(rows)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Counter[tuple[Any, ...]]:
+    """What a run without accidents gives."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    daemon = DaemonProcess(write_settings(folder), "--until-done")
+    assert daemon.wait() == 0, daemon.text()
+    happened = what_happened(events_in(folder / "outbox.sqlite"))
+    assert sum(count for row, count in happened.items() if row[1] == "crossed") >= 3
+    assert sum(count for row, count in happened.items() if row[1] == "interval") >= 3
+    return happened
+
+
+def test_crossings_equal_the_scenes_truth(unbroken: Counter[tuple[Any, ...]]) -> None:
+    truth = Counter(crossing.direction for crossing in ShopScene(5, seconds=SECONDS).crossings)
+    assert Counter(row[3] for row in unbroken.elements() if row[1] == "crossed") == truth
+
+
+def killed_run(folder: Path, rng: random.Random, kills: int) -> list[dict[str, Any]]:
+    settings = write_settings(folder)
+    for _ in range(kills):
+        daemon = DaemonProcess(settings, "--until-done")
+        time.sleep(rng.uniform(0.8, 2.2))
+        daemon.kill()
+    daemon = DaemonProcess(settings, "--until-done")
+    assert daemon.wait() == 0, daemon.text()
+    return events_in(folder / "outbox.sqlite")
+
+
+def check_sequences(events: list[dict[str, Any]]) -> None:
+    """Counted from 1 without holes for every boot and topic."""
+    streams: dict[tuple[str, str, str], list[int]] = {}
+    for event in events:
+        streams.setdefault((event["bootid"], event["source"], event["type"]), []).append(int(event["sequence"]))
+    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in streams.values())
+    assert len({event["id"] for event in events}) == len(events)
+
+
+def test_kill_9_loses_nothing_and_doubles_nothing(tmp_path: Path, unbroken: Counter[tuple[Any, ...]]) -> None:
+    events = killed_run(tmp_path, random.Random(1), kills=3)
+    assert what_happened(events) == unbroken
+    check_sequences(events)
+    started = [event for event in events if event["type"] == "edgevision.health.started.v1"]
+    assert all(event["data"]["previous"]["last"] for event in started[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_kill_9_many_times(tmp_path: Path, unbroken: Counter[tuple[Any, ...]], seed: int) -> None:
+    events = killed_run(tmp_path, random.Random(seed), kills=8)
+    assert what_happened(events) == unbroken
+    check_sequences(events)
+
+
+def test_sigterm_drains_and_the_next_start_goes_on(tmp_path: Path, unbroken: Counter[tuple[Any, ...]]) -> None:
+    settings = write_settings(tmp_path)
+    first = DaemonProcess(settings)
+    wait_until(lambda: len(events_in(tmp_path / "outbox.sqlite")) > 4)
+    assert first.stop() == 0, first.text()
+    second = DaemonProcess(settings, "--until-done")
+    assert second.wait() == 0, second.text()
+    assert what_happened(events_in(tmp_path / "outbox.sqlite")) == unbroken
+
+
+def test_a_finished_run_starts_over_and_an_interrupted_one_starts_over_when_told(tmp_path: Path) -> None:
+    settings = write_settings(tmp_path)
+    counts = []
+    for _ in range(2):
+        assert DaemonProcess(settings, "--until-done").wait() == 0
+        counts.append(sum(what_happened(events_in(tmp_path / "outbox.sqlite")).values()))
+    assert counts[1] > counts[0]
+    broken = DaemonProcess(settings)
+    wait_until(lambda: sum(what_happened(events_in(tmp_path / "outbox.sqlite")).values()) > counts[1] + 2)
+    broken.kill()
+    assert DaemonProcess(settings, "--until-done", "--fresh").wait() == 0
+    first_times = Counter(
+        event["time"] for event in events_in(tmp_path / "outbox.sqlite") if event["type"].endswith("appeared.v1")
+    )
+    assert max(first_times.values()) >= 4
+
+
+SECOND = """\
+  yard:
+    source: {kind: file, path: nowhere.mp4}
+    model: people
+"""
+
+
+def test_a_camera_that_cannot_be_opened_disturbs_no_other(tmp_path: Path, free_port: int) -> None:
+    settings = write_settings(tmp_path, pace="realtime", more=SECOND, http=f"{{port: {free_port}}}")
+    daemon = DaemonProcess(settings)
+    try:
+        report = wait_until(lambda: _with_states(free_port, hall="online", yard="reconnecting"))
+        assert "nowhere.mp4" in report["camera/yard"]["detail"]
+        wait_until(lambda: ask(free_port, "/readyz")[0] == 200)
+        assert 'edgevision_camera_online{camera="hall"} 1.0' in ask(free_port, "/metrics")[1]
+    finally:
+        assert daemon.stop() == 0, daemon.text()
+    states = [
+        (event["source"].rsplit("/", 1)[1], event["data"]["state"])
+        for event in events_in(tmp_path / "outbox.sqlite")
+        if event["type"] == "edgevision.health.camera.v1"
+    ]
+    assert ("hall", "online") in states
+    assert ("yard", "reconnecting") in states
+
+
+def test_sighup_restarts_only_the_cameras_that_changed(tmp_path: Path, free_port: int) -> None:
+    http = f"{{port: {free_port}}}"
+    settings = write_settings(tmp_path, pace="realtime", http=http)
+    daemon = DaemonProcess(settings)
+    try:
+        wait_until(lambda: _with_states(free_port, hall="online"))
+        write_settings(tmp_path, pace="realtime", more=SECOND, http=http)
+        daemon.reload()
+        wait_until(lambda: _with_states(free_port, hall="online", yard="reconnecting"))
+        settings.write_text(settings.read_text().replace("kind: detection", "kind: detektion"), encoding="utf-8")
+        daemon.reload()
+        wait_until(lambda: "reload_refused" in daemon.text())
+        write_settings(tmp_path, pace="realtime", http=http)
+        daemon.reload()
+        wait_until(lambda: "camera/yard" not in _components(free_port))
+        assert daemon.text().count('"camera": "hall", "state": "starting"') == 1
+    finally:
+        assert daemon.stop() == 0, daemon.text()
+
+
+def test_a_broken_settings_file_is_refused_with_its_lines(tmp_path: Path) -> None:
+    settings = write_settings(tmp_path)
+    settings.write_text(settings.read_text().replace("model: people", "model: persons"), encoding="utf-8")
+    daemon = DaemonProcess(settings)
+    assert daemon.wait() != 0
+    assert "settings.yaml:8: cameras.hall.model: there is no model 'persons'" in daemon.text()
+    assert "Traceback" not in daemon.text()
+
+
+def _components(port: int) -> dict[str, Any]:
+    _, document = ask(port, "/readyz")
+    return {item["name"]: item for item in document["components"]}
+
+
+def _with_states(port: int, **states: str) -> dict[str, Any] | None:
+    found = _components(port)
+    good = all(found.get(f"camera/{name}", {}).get("detail", "").startswith(state) for name, state in states.items())
+    return found if good else None
