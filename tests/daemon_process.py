@@ -19,12 +19,14 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from edgevision.bundle import Bundle
+from edgevision.bundle import Bundle, write_bundle
 from edgevision.config.settings import Settings
-from edgevision.inference.scripted import ScriptedDetector
 from edgevision.inference.base import InputSpec
+from edgevision.inference.scripted import ScriptedDetector
 from edgevision.scenes.shop import ShopScene
 from edgevision.types import Detections, Image, Letterbox
+
+SECONDS = 30.0
 
 
 class BlobDetector(ScriptedDetector):
@@ -118,6 +120,51 @@ def wait_until(condition: Any, timeout_s: float = 20.0) -> Any:
         time.sleep(0.02)
     message = "it did not happen in time"
     raise AssertionError(message)
+
+
+SETTINGS = """\
+site: s
+device: d
+models:
+  people: {{bundle: people, backend: {{kind: blob, seed: 5}}}}
+cameras:
+  hall:
+    source: {{kind: scene, scene: shop, seed: 5, length_s: {seconds}, pace: {pace}, start_time: 2026-01-01T00:00:00Z}}
+    model: people
+    analyses:
+      - kind: traffic
+        lines: {{door: {{from: {start}, to: {end}, anchor: centre}}}}
+        period_s: 10
+      - kind: detection
+{more}
+outbox: {{path: outbox.sqlite}}
+http: {http}
+log: {{level: info, format: json}}
+"""
+
+
+def write_settings(folder: Path, *, pace: str = "every_frame", more: str = "", http: str = "null") -> Path:
+    """A settings file for the drawn shop, with its bundle beside it."""
+    from onnx_models import write_colour_model
+
+    if not (folder / "people").exists():
+        model = write_colour_model(folder / "model.onnx", size=(480, 270))
+        manifest: dict[str, Any] = {
+            "name": "people",
+            "version": "1",
+            "classes": ["person"],
+            "input": {"width": 480, "height": 270},
+            "family": "yolo",
+            "artefacts": [{"file": "model.onnx"}],
+            "licence": "Apache-2.0",
+        }
+        write_bundle(folder / "people", manifest, {"model.onnx": model})
+    line = ShopScene(5).door_line
+    start, end = ([round(x / 960, 4), round(y / 540, 4)] for x, y in line)
+    file = folder / "settings.yaml"
+    text = SETTINGS.format(seconds=SECONDS, pace=pace, start=start, end=end, more=more, http=http)
+    file.write_text(text, encoding="utf-8")
+    return file
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ from edgevision.config.settings import Name, PositiveSeconds, Settings
 Kinds = Mapping[str, type[Settings]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Registry:
     """Which kinds there are, each with its settings model, by the name that ``kind:`` takes.
 
@@ -150,8 +150,12 @@ def _narrow(base: type[Settings], **fields: Any) -> Any:  # noqa: ANN401 - a cla
     return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **replaced)  # type: ignore[call-overload]
 
 
+@cache
 def daemon_model(registry: Registry) -> type[DaemonSettings]:
-    """The settings model in which every ``kind`` of the registry, and no other, is allowed."""
+    """The settings model in which every ``kind`` of the registry, and no other, is allowed.
+
+    One registry has one model, so that settings of two loads can be compared.
+    """
     station = _narrow(
         StationSettings,
         trigger=(_union(registry.triggers) | None, None),

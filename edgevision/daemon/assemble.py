@@ -225,6 +225,8 @@ class Assembly:
         return server, stage
 
     def _gauges(self) -> None:
+        ready = lambda: float(self.board.report().ready)  # noqa: E731 - read when Prometheus asks
+        self.metrics.gauge("edgevision_ready", "1 when every critical component does its job", ready)
         for fact, name, text in (
             ("depth", "edgevision_outbox_depth", "Events that wait for the broker"),
             ("bytes", "edgevision_outbox_bytes", "Bytes of events that wait for the broker"),

@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import SecretStr
+
 from edgevision.config.daemon import CameraSettings
 from edgevision.daemon.actuation import Actuation
 from edgevision.daemon.pipeline import CameraPipeline
@@ -36,13 +38,18 @@ class Fingerprint:
     @classmethod
     def of(cls, settings: CameraSettings) -> Fingerprint:
         """Fingerprint of a camera's settings."""
-        document = settings.model_dump(mode="json")
+        document = settings.model_dump()
         source = document.pop("source")
         return cls(_digest(source), _digest(document))
 
 
 def _digest(document: object) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(document, sort_keys=True, default=_plain).encode()).hexdigest()[:16]
+
+
+def _plain(value: object) -> str:
+    """Secrets count too: another address is another source."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 @dataclass(slots=True)

@@ -215,8 +215,8 @@ class PcbConveyor:
         x1, y1, x2, y2 = _moved((0.0, 0.0, float(BOARD[0]), float(BOARD[1])), affine)
         for grow, strength in ((7, 0.86), (4, 0.82)):
             window = self._clip((x1 - grow // 2, y1 - grow // 2, x2 + grow, y2 + grow))
-            if window is not None:
-                left, top, right, bottom = (int(value) for value in window)
+            left, top, right, bottom = (int(value) for value in window or (0, 0, 0, 0))
+            if right > left and bottom > top:
                 frame[top:bottom, left:right] = cv2.convertScaleAbs(frame[top:bottom, left:right], alpha=strength)
 
 
