@@ -2,11 +2,11 @@
 
     python benchmarks/outbox.py [--events 20000] [--waiting 100000] [--folder DIR] [--runs 3]
 
-Appends typed events one by one, each with its camera's state, until all are committed, in both durabilities; then claims
-and acknowledges them as the relay does, 20 at a time, also with a long queue waiting. Events are built before the clock
-starts; ``build`` is measured apart. Each number is the best of ``--runs``: per second of wall clock, and per second of
-this process's CPU time, which other work on the machine disturbs less. One commit is timed beside them (p50, p99), as the
-path from result to broker sees it. Put ``--folder`` on the disk that counts. The last line is JSON.
+Appends typed events one by one, each with its camera's state, until all are committed, in both durabilities; then
+claims and acknowledges them as the relay does, 20 at a time, also with a long queue waiting. Events are built before
+the clock starts; ``build`` is measured apart. Each number is the best of ``--runs``: per second of wall clock, and per
+second of this process's CPU time, which other work on the machine disturbs less. One commit is timed beside them
+(p50, p99), as the path from result to broker sees it. Put ``--folder`` on the disk that counts. The last line is JSON.
 """
 
 from __future__ import annotations

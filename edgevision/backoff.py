@@ -11,8 +11,8 @@ from dataclasses import dataclass
 class Backoff:
     """Waiting times between tries.
 
-    The n-th wait is drawn evenly from the upper half of ``min(cap_s, first_s * factor**n)``, so that fifty devices whose
-    broker comes back do not knock at the same moment and no wait is ever nearly zero.
+    The n-th wait is drawn evenly from the upper half of ``min(cap_s, first_s * factor**n)``, so that fifty devices
+    whose broker comes back do not knock at the same moment and no wait is ever nearly zero.
 
     Attributes:
         first_s: Upper end of the first wait, seconds.

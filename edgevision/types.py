@@ -1,6 +1,7 @@
 """The vocabulary every stage shares. Nothing here knows more than numpy.
 
-Coordinates are pixels of the source frame, origin top left, y down, boxes ``xyxy`` with exclusive right and bottom edge.
+Coordinates are pixels of the source frame, origin top left, y down, boxes ``xyxy`` with exclusive right and bottom
+edge.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class ResultWriter:
         self._coco: list[dict[str, Any]] = []
         self._images: list[dict[str, Any]] = []
 
-    def __enter__(self) -> ResultWriter:
+    def __enter__(self) -> ResultWriter:  # noqa: PYI034 - typing.Self came with Python 3.11
         return self
 
     def __exit__(

@@ -141,7 +141,7 @@ class Story:
             "EDGEVISION_DEMO_PORT": str(port),
         }
         command = [sys.executable, "-m", "edgevision", "run", str(self._config), "--until-done"]
-        return subprocess.Popen(command, env=environ)
+        return subprocess.Popen(command, env=environ)  # noqa: S603 - ourselves
 
     def _listen(self, consumer: Consumer, daemon: subprocess.Popen[bytes], summary: Summary, console: Console) -> None:
         deadline_s = time.monotonic() + START_TIMEOUT_S
@@ -189,7 +189,9 @@ class Story:
         drawn = ", ".join(defect.kind for defect in board.defects) or "nothing"
         mark = "[green]✓[/]" if result == board.verdict else "[bold red]✗[/]"
         console.print(
-            f"board {board.part_id + 1:>3}  [{colour}]{result.upper():<6}[/]  {labels:<42} [dim]drawn: {drawn}[/] {mark}"
+            f"board {board.part_id + 1:>3}  [{colour}]{result.upper():<6}[/]  {labels:<34} "
+            f"[dim]drawn: {drawn}[/] {mark}",
+            soft_wrap=True,
         )
 
     def _compare(self, summary: Summary) -> None:
@@ -247,7 +249,9 @@ def table(summary: Summary) -> Table:
     document = summary.document()
     out = Table(show_header=False, title="drawn truth against received events", title_justify="left")
     out.add_row("boards", f"{summary.boards}, of which {summary.right} have exactly one verdict, the right one")
-    out.add_row("defects", f"{summary.defects} drawn: {summary.found} found, {summary.missed} missed, {summary.false} false")
+    out.add_row(
+        "defects", f"{summary.defects} drawn: {summary.found} found, {summary.missed} missed, {summary.false} false"
+    )
     out.add_row("events", f"{summary.events} received over MQTT, {summary.gaps} missing")
     for name, text in (("latency", "frame → event on disk"), ("delivery", "published → consumer")):
         p50, p99 = document[f"{name}_p50_ms"], document[f"{name}_p99_ms"]

@@ -26,7 +26,7 @@ _COLOURS = {"defect": "red", "traffic": "cyan", "detection": "blue", "health": "
 
 
 @app.command()
-def tail(
+def tail(  # noqa: PLR0913 - options of a command line
     host: str = _HOST,
     port: int = _PORT,
     protocol: str = _PROTOCOL,
@@ -65,7 +65,7 @@ def tail(
 
 
 @app.command()
-def sink(
+def sink(  # noqa: PLR0913, PLR0917 - options of a command line
     kind: str = typer.Argument(..., metavar="sqlite|postgres", help="Where to."),
     target: str = typer.Argument(..., help="A file for sqlite, a connection string for postgres."),
     host: str = _HOST,
@@ -149,5 +149,7 @@ def describe(event: AnyEvent) -> str:
         case "traffic", "interval":
             counts = data.model_dump(include={"count_in", "count_out", "entered", "left"}, exclude_none=True)
             return f"{data.line or data.zone} {counts} {data.status}"
-    known = data.model_dump(exclude_none=True, exclude={"quality", "model", "configrev", "image_size", "latency_ms", "part"})
+    known = data.model_dump(
+        exclude_none=True, exclude={"quality", "model", "configrev", "image_size", "latency_ms", "part"}
+    )
     return ", ".join(f"{key}={value}" for key, value in known.items())

@@ -14,7 +14,9 @@ def inspect(
     *,
     model: Path = typer.Option(..., help="Folder of the model bundle."),
     out: Path = typer.Option(..., help="New folder for the results."),
-    rules: Path | None = typer.Option(None, help="YAML file with `rules`, `regions`, `mm_per_px` as in the daemon's settings."),
+    rules: Path | None = typer.Option(
+        None, help="YAML file with `rules`, `regions`, `mm_per_px` as in the daemon's settings."
+    ),
     threads: int = typer.Option(0, min=0, help="Threads of the model; 0: one for each core."),
     annotate: bool = typer.Option(True, help="Draw annotated pictures."),
     as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON."),

@@ -26,7 +26,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(models.app, name="models")
 
 
-def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
+def _version(value: bool) -> None:
     if value:
         typer.echo(f"edgevision {__version__}")
         raise typer.Exit
@@ -34,9 +34,7 @@ def _version(value: bool) -> None:  # noqa: FBT001 - typer calls it so
 
 @app.callback()
 def _options(
-    version: bool = typer.Option(  # noqa: ARG001, FBT001 - handled by the callback
-        False, "--version", callback=_version, is_eager=True, help="Show the version."  # noqa: FBT003
-    ),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     pass
 

@@ -19,7 +19,8 @@ def run(
 ) -> None:
     """Run the cameras of a settings file and publish what is noticed.
 
-    SIGTERM and SIGINT drain frames and events and stop; SIGHUP reads the settings again and restarts the cameras that changed.
+    SIGTERM and SIGINT drain frames and events and stop; SIGHUP reads the settings again and restarts the cameras that
+    changed.
     """
     from edgevision.daemon.main import run_daemon
 

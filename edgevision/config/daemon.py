@@ -1,4 +1,4 @@
-"""The daemon's settings. What sources, backends and analyses there are is told by a registry; this module knows none."""
+"""The daemon's settings. Which sources, backends and analyses there are, a registry tells."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class StationSettings(Settings):
     on_timeout: Literal["review", "ng"] = "review"
     """The verdict of a trigger that could not be answered in time."""
     margin_ms: Annotated[float, Field(ge=0)] = 20.0
-    """How long before the deadline the timeout's verdict is given, so that the actuator still makes it, milliseconds."""
+    """How long before the deadline a timeout's verdict is given, so that the actuator makes it, milliseconds."""
 
 
 class CameraSettings(Settings):
@@ -83,7 +83,7 @@ class CameraSettings(Settings):
 
 
 class HttpSettings(Settings):
-    """The daemon's own small HTTP server: /metrics, /healthz, /readyz and, where a camera has it, the software trigger."""
+    """The daemon's own small HTTP server: /metrics, /healthz, /readyz and software triggers."""
 
     host: str = "127.0.0.1"
     """Address to listen on; `0.0.0.0` for all."""

@@ -60,7 +60,8 @@ def dotted(path: KeyPath) -> str:
 def read_document(file: Path, environ: Mapping[str, str] | None = None) -> Document:
     """Parse a settings file.
 
-    ``${NAME}`` is replaced by the environment variable, ``${NAME:-default}`` falls back, ``${file:/run/secrets/x}`` by the
+    ``${NAME}`` is replaced by the environment variable, ``${NAME:-default}`` falls back, ``${file:/run/secrets/x}`` by
+    the
     content of a file without its last newline, ``$$`` by a dollar sign. A value that is nothing but one reference is
     parsed again as YAML, so numbers stay numbers.
 
@@ -155,7 +156,9 @@ class _Reader:
         name, has_default, default = name.partition(":-")
         value = self._environ.get(name)
         if value is None and not has_default:
-            self._document.problem(path, f"the environment variable {name} is not set (`${{{name}:-default}}` falls back)")
+            self._document.problem(
+                path, f"the environment variable {name} is not set (`${{{name}:-default}}` falls back)"
+            )
             return ""
         return default if value is None else value
 

@@ -92,7 +92,9 @@ def _check_daemon(document: Document) -> None:
         model = _mapping(cameras, name).get("model")
         if isinstance(model, str) and model not in models:
             known = ", ".join(models) or "none"
-            document.problem(("cameras", name, "model"), f"there is no model {model!r} under `models`; there is {known}")
+            document.problem(
+                ("cameras", name, "model"), f"there is no model {model!r} under `models`; there is {known}"
+            )
     for name in models:
         bundle = _mapping(models, name).get("bundle")
         if isinstance(bundle, str) and not (document.file.parent / Path(bundle).expanduser() / "bundle.yaml").is_file():
@@ -184,23 +186,15 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - a t
 
 
 def _step(annotation: Any, key: str | int) -> Any:  # noqa: ANN401 - a type expression
-    """The type one location step further down: a field, a list's item, a mapping's value or a union's tagged member."""
+    """The type one step further down: a field, a list's item, a mapping's value or a union's tagged member."""
     origin, args = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _step(args[0], key)
-    if origin is dict:
-        return args[1]
-    if origin is list:
-        return args[0]
+    if origin in {dict, list, Annotated}:
+        return _step(args[0], key) if origin is Annotated else args[-1]
     members = list(_models(annotation))
     for member in members:
         tag = member.model_fields.get("kind")
         if tag is not None and key in get_args(tag.annotation):
             return member
-    for member in members:
-        if key in member.model_fields:
-            return member.model_fields[str(key)].annotation
-    for member in get_args(annotation):
-        if get_origin(member) in {dict, list, Annotated}:
-            return _step(member, key)
-    return annotation
+    fields = [member.model_fields[str(key)].annotation for member in members if key in member.model_fields]
+    containers = [_step(item, key) for item in args if get_origin(item) in {dict, list, Annotated}]
+    return next(iter([*fields, *containers]), annotation)

@@ -1,4 +1,4 @@
-"""The one thread that turns results into events: tracking, analyses, verdicts, and the hand-over to actuator and outbox."""
+"""The one thread that turns results into events: tracking, analyses, verdicts, then actuator and outbox."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class Detached:
-    """A camera is taken away: ``ended`` when its source is exhausted, ``settled`` is set when its state is handed over."""
+    """A camera goes: ``ended`` when its source is exhausted; ``settled`` is set when its state is handed over."""
 
     unit: CameraUnit
     ended: bool

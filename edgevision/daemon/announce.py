@@ -15,7 +15,6 @@ from edgevision.events.build import EventBuilder
 from edgevision.events.topics import DEVICE, camera_state
 from edgevision.types import FrameTime, Occurrence
 
-
 Retain = Callable[[str, Mapping[str, Any]], None]
 
 

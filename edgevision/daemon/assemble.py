@@ -27,7 +27,7 @@ from edgevision.daemon.model import ModelUnit
 from edgevision.daemon.pipeline import CameraPipeline
 from edgevision.daemon.registry import ACTUATORS, ANALYSES, BACKENDS, SOURCES, TRACKERS, TRIGGERS, build
 from edgevision.daemon.service import Daemon
-from edgevision.daemon.supervisor import Run, Stage
+from edgevision.daemon.supervisor import Stage
 from edgevision.errors import EventError
 from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import SqliteOutbox
@@ -69,9 +69,7 @@ class Assembly:
         self.outbox = SqliteOutbox(settings.outbox, builder)  # type: ignore[arg-type]
         self._announcer = Announcer(self.outbox, builder)
         self._announcer.started(self.outbox.previous_boot())
-        self._analytics = AnalyticsStage(
-            self.outbox, builder, self.metrics, state_interval_s=settings.state_interval_s
-        )
+        self._analytics = AnalyticsStage(self.outbox, builder, self.metrics, state_interval_s=settings.state_interval_s)
         models = {name: self._model(name, model) for name, model in settings.models.items()}
         relay, commands = self._relay(reload) or (None, None)
         self._announcer.retain = None if relay is None else relay.retain

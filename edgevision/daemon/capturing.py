@@ -10,10 +10,10 @@ import structlog
 from edgevision.daemon.analytics import AnalyticsStage, Missed, Opened
 from edgevision.daemon.camera import CameraUnit
 from edgevision.daemon.metrics import Metrics
+from edgevision.daemon.triggered import TriggeredSource
 from edgevision.inference.batcher import Batcher
 from edgevision.sources.base import SourceState
 from edgevision.sources.capture import Capture
-from edgevision.daemon.triggered import TriggeredSource
 from edgevision.station.base import TriggerSignal
 from edgevision.types import Frame
 
@@ -87,7 +87,7 @@ class Capturing:
             self._announce(unit)
 
     def _outer_state(self, state: SourceState, reason: str) -> None:
-        """Of the loop around a triggered camera, whose own states come from inside; only a broken trigger line counts."""
+        """Of the loop around a triggered camera: only a broken trigger line counts, the rest comes from inside."""
         if state in {SourceState.RECONNECTING, SourceState.FAILED}:
             self._state(state, reason)
 

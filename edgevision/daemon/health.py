@@ -32,7 +32,8 @@ class Report:
             "alive": self.alive,
             "ready": self.ready,
             "components": [
-                {"name": item.name, "ok": item.ok, "detail": item.detail, **dict(item.facts)} for item in self.components
+                {"name": item.name, "ok": item.ok, "detail": item.detail, **dict(item.facts)}
+                for item in self.components
             ],
         }
 

@@ -16,8 +16,8 @@ import structlog
 from edgevision.config.daemon import LogSettings
 from edgevision.config.load import load_daemon
 from edgevision.daemon.assemble import Assembly
-from edgevision.daemon.registry import check_cameras, registry
 from edgevision.daemon.notify import notify, watchdog_interval_s
+from edgevision.daemon.registry import check_cameras, registry
 from edgevision.errors import ConfigError
 
 log = structlog.get_logger(__name__)
@@ -91,7 +91,7 @@ def _reload(assembly: Assembly, file: Path) -> None:
         settings = load_daemon(file, registry())
         check_cameras(file, settings)
     except ConfigError as exc:
-        log.error("daemon.reload_refused", problems=[str(problem) for problem in exc.problems])
+        log.warning("daemon.reload_refused", problems=[str(problem) for problem in exc.problems])
     else:
         assembly.daemon.reload(settings)
     notify("READY=1")

@@ -108,7 +108,7 @@ class CameraPipeline:
         return last.time_utc + timedelta(seconds=elapsed_s), last.t_s + elapsed_s
 
     def _settled(self, occurrences: list[Occurrence]) -> list[Occurrence]:
-        """Verdicts of triggers close them and carry what is known of the part; a second one for a trigger is dropped."""
+        """Verdicts close their triggers and carry what is known of the part; a second one is dropped."""
         if self.ledger is None:
             return occurrences
         triggers = {item.part.trigger_id for item in occurrences if item.part is not None and item.part.trigger_id}

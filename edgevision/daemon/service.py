@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -137,8 +136,8 @@ class Daemon:
         """Take over new settings: cameras whose settings changed are restarted, the others are not touched.
 
         Returns:
-            What was done: names under ``started``, ``stopped``, ``restarted``, ``kept``; and under ``needs_restart`` the
-            sections that only a restart of the daemon takes over.
+            What was done: names under ``started``, ``stopped``, ``restarted``, ``kept``; and under ``needs_restart``
+            the sections that only a restart of the daemon takes over.
         """
         old = self.settings
         sections = ("site", "device", "models", "mqtt", "outbox", "http", "commands", "log")
@@ -186,7 +185,9 @@ class Daemon:
 
     def state(self) -> dict[str, Any]:
         """The device at this moment, JSON-able."""
-        cameras = {name: {"state": item.unit.state.value, "fps": item.unit.fps()} for name, item in self._cameras.items()}
+        cameras = {
+            name: {"state": item.unit.state.value, "fps": item.unit.fps()} for name, item in self._cameras.items()
+        }
         return {"cameras": cameras, **self._board.report().document()}
 
     def stop(self, *, forget: bool = False) -> bool:
@@ -263,7 +264,7 @@ class Daemon:
         self._metrics.forget_camera(name)
 
     def _stage(self, name: str, run: Run, *, critical: bool = True) -> Stage:
-        stage = Stage(name, run, critical=critical, on_restart=lambda stage_name: self._restarted(stage_name))
+        stage = Stage(name, run, critical=critical, on_restart=self._restarted)
         self._board.register(f"stage/{name}", stage.health)
         return stage
 
@@ -290,5 +291,3 @@ def _signal(request: Mapping[str, Any]) -> TriggerSignal:
     known = {name: value for name, value in request.items() if name in PART_FIELDS}
     part = Part(**{"id": trigger_id, **known})
     return TriggerSignal(trigger_id, datetime.now(timezone.utc), time.monotonic(), part)
-
-

@@ -41,7 +41,7 @@ def contained(name: str, work: Callable[[], None]) -> str | None:
     """Do ``work``, which may be foreign code; its crash is logged and returned as one line instead of spreading."""
     try:
         work()
-    except Exception as exc:  # noqa: BLE001 - this module alone keeps a crash from ending its neighbours
+    except Exception as exc:
         log.exception("stage.crashed", stage=name)
         return f"{type(exc).__name__}: {exc}"
     return None
@@ -50,8 +50,8 @@ def contained(name: str, work: Callable[[], None]) -> str | None:
 class Stage:
     """One supervised thread.
 
-    ``run(stop)`` is called in a thread of its own. When it returns, the stage is over; when it raises, it is called again
-    after a growing wait while its budget lasts; after that the stage has failed for good.
+    ``run(stop)`` is called in a thread of its own. When it returns, the stage is over; when it raises, it is called
+    again after a growing wait while its budget lasts; after that the stage has failed for good.
 
     Args:
         name: Names the thread, the health entry and the log lines.

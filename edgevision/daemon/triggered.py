@@ -21,8 +21,10 @@ SMALLEST_STEP_S = 1e-6
 class TriggeredSource:
     """Lets a free-running camera run and picks, for every trigger, the first frame that arrives after it.
 
-    The camera is captured, and reconnected, by a thread of its own: triggers go on being answered while it is away, each
-    by ``on_missed``. Give its states to the daemon through ``on_state``; the loop that runs this source sees none of them.
+    The camera is captured, and reconnected, by a thread of its own: triggers go on being answered while it is away,
+    each
+    by ``on_missed``. Give its states to the daemon through ``on_state``; the loop that runs this source sees none of
+    them.
 
     Args:
         camera: Name of the camera.

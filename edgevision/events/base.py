@@ -18,8 +18,9 @@ class Draft:
     Attributes:
         topic: Where it will be published.
         priority: 0 goes first when room is needed, 9 last (verdicts), 10 never (what went).
-        envelope: CloudEvents attributes and ``data`` without ``sequence``; the outbox writes the latency into it.
-        decided_t_s: ``time.monotonic()`` of the frame's arrival; ``data.latency_ms`` is measured from here. ``None``: no latency.
+        envelope: CloudEvents attributes and ``data`` without ``sequence``; the outbox adds the latency.
+        decided_t_s: ``time.monotonic()`` of the frame's arrival, where ``data.latency_ms`` begins; ``None``: no
+        latency.
     """
 
     topic: str
@@ -65,8 +66,8 @@ class StoredEvent:
 class Outbox(Protocol):
     """The durable queue between the analyses and the broker. Every method may be called from any thread.
 
-    ``append`` hands over to the writer thread and returns; what is waiting is committed together. Events, state and source
-    position of one call stand in ONE transaction: after a crash either all of them are there or none.
+    ``append`` hands over to the writer thread and returns; what is waiting is committed together. Events, state and
+    source position of one call stand in ONE transaction: after a crash either all of them are there or none.
     """
 
     def append(self, drafts: Sequence[Draft], state: CameraState | None = None) -> None:

@@ -59,7 +59,7 @@ class MemoryOutbox:
         body = event.numbered(self._sequences[event.bootid, event.topic])
         self._entries.append(_Entry(StoredEvent(len(self._entries) + 1, event.id, event.topic, body, 0), event.time))
 
-    def flush(self, timeout_s: float) -> bool:
+    def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - nothing to wait for
         """Everything is where it will ever be."""
         return True
 

@@ -80,7 +80,7 @@ class Notices:
         return self._draft("gap", {"reason": reason, "lost": lost, "count": sum(item["count"] for item in lost)})
 
     def refusal(self, topic: str, event_id: str, answer: tuple[int, str], attempts: int) -> Draft | None:
-        """A broker said ``answer`` (code, words): announced at a topic's first refusal and its 1st, 2nd, 4th ... parking."""
+        """A broker said ``answer`` (code, words): told at a topic's first refusal and its 1st, 2nd, 4th ... parking."""
         if topic.endswith(f"/{_REFUSED}"):
             return None  # else every refusal would make another
         parked = attempts >= PARK_AFTER

@@ -40,7 +40,7 @@ class OutboxSettings(Settings):
     path: Path = Path("outbox.sqlite")
     """The file; the folder must be on a local disk."""
     durability: Durability = "crash"
-    """`crash`: survives the end of the process; `power_loss`: the loss of power too, at the price of a sync a commit."""
+    """`crash`: survives the end of the process; `power_loss`: a loss of power too, at the price of a sync a commit."""
     max_bytes: Annotated[int, Field(ge=10_000)] = 1_000_000_000
     """Budget for events that wait or are parked, bytes; beyond it the lowest priority goes first, verdicts last."""
     memory_events: Annotated[int, Field(ge=1, le=100_000)] = 1000
@@ -52,7 +52,7 @@ class OutboxSettings(Settings):
 
 
 class SqliteOutbox:
-    """Implements ``Outbox``. Refusals and losses are announced by events of its own, in the transaction they are known in.
+    """Implements ``Outbox``. It announces refusals and losses itself, in the transaction that stores them.
 
     Args:
         settings: Where and how much.
@@ -67,7 +67,11 @@ class SqliteOutbox:
     def __init__(self, settings: OutboxSettings, builder: EventBuilder) -> None:
         path = settings.path
         self._file_lock = _lock(path)
-        connection, self._set_aside = _open(path, settings.durability)
+        try:
+            connection, self._set_aside = _open(path, settings.durability)
+        except OutboxError:
+            self._file_lock.close()
+            raise
         self._store = Store(connection)
         self._previous = self._store.last_boot(builder.bootid)
         if self._previous is not None:

@@ -1,4 +1,4 @@
-"""An MQTT 3.1.1 broker inside this process, by amqtt: for the demo, for tests and for development, never for production."""
+"""An MQTT 3.1.1 broker inside this process, by amqtt: for demo, tests and development, never for production."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class EmbeddedBroker:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(START_TIMEOUT_S)
 
-    def __enter__(self) -> EmbeddedBroker:
+    def __enter__(self) -> EmbeddedBroker:  # noqa: PYI034 - typing.Self came with Python 3.11
         self.start()
         return self
 

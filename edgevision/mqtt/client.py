@@ -1,4 +1,4 @@
-"""The only importer of paho: one connection to a broker, with our errors and without paho's own queueing and retries."""
+"""The only importer of paho: one connection to a broker, with our errors and without paho's own retries."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class MqttSettings(Settings):
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     """TCP port; 8883 is usual with TLS."""
     protocol: Literal["5", "3.1.1"] = "5"
-    """MQTT version. 3.1.1 cannot refuse a message, so there the device listens to its own topics and needs to read them."""
+    """MQTT version. 3.1.1 cannot refuse a message, so there the device needs to read its own topics."""
     username: str | None = None
     """User name."""
     password: SecretStr | None = None
@@ -66,7 +66,7 @@ class MqttSettings(Settings):
     window: Annotated[int, Field(ge=1, le=1000)] = 20
     """Most unacknowledged events at once; the broker may want fewer."""
     no_subscribers: Literal["keep", "drop"] = "drop"
-    """What becomes of an event that the broker says nobody subscribes to (MQTT 5): kept until somebody does, or done."""
+    """What becomes of an event that nobody subscribes to (MQTT 5): kept until somebody does, or done."""
 
     @model_validator(mode="after")
     def _complete(self) -> MqttSettings:
@@ -219,7 +219,9 @@ class Connection:
         client.connect_timeout = settings.connect_timeout_s
         client.max_inflight_messages_set(max(settings.window, 20))
         if settings.username is not None:
-            client.username_pw_set(settings.username, settings.password.get_secret_value() if settings.password else None)
+            client.username_pw_set(
+                settings.username, settings.password.get_secret_value() if settings.password else None
+            )
         if settings.tls is not None:
             self._encrypt(client, settings.tls)
         if session.will is not None:

@@ -69,12 +69,13 @@ class Gap:
 class Consumer:
     """A subscription that survives the broker's absence. Used by one thread.
 
-    Iterating yields ``Received`` and ``Gap``. An event counts as dealt with when the next one is asked for, or earlier by
-    ``ack``: only then its id is remembered and the broker told, so an event whose handling crashed comes again. The same
-    event is never yielded twice while its id is among the last 100,000.
+    Iterating yields ``Received`` and ``Gap``. An event counts as dealt with when the next one is asked for, or earlier
+    by ``ack``: only then its id is remembered and the broker told, so an event whose handling crashed comes again. The
+    same event is never yielded twice while its id is among the last 100,000.
 
     A hole in the sequence numbers is told as a gap when nothing has filled it for ``grace_s``; events that are on their
-    way late, after an outage, fill it. The first number seen of a stream is where it begins for this consumer, so one that
+    way late, after an outage, fill it. The first number seen of a stream is where it begins for this consumer, so one
+    that
     starts in the middle sees no gap. What a device says in ``health.started`` of the boot before counts as promised.
 
     Args:
@@ -86,7 +87,7 @@ class Consumer:
         grace_s: How long a hole may stay open.
     """
 
-    def __init__(  # noqa: PLR0913 - a user's knobs, all named
+    def __init__(
         self,
         settings: MqttSettings,
         topics: Sequence[str] = (),
@@ -114,7 +115,7 @@ class Consumer:
         self._fresh: list[Gap] = []
         self._judge_next_s = 0.0
 
-    def __enter__(self) -> Consumer:
+    def __enter__(self) -> Consumer:  # noqa: PYI034 - typing.Self came with Python 3.11
         self.connect()
         return self
 

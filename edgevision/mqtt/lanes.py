@@ -72,7 +72,7 @@ class Lanes:
             self[event.topic].waiting.append(event)
 
     def ready(self, room: int, now_s: float) -> Iterator[StoredEvent]:
-        """At most ``room`` events that may go now: all of flowing lanes in the order of their rows, one of each other."""
+        """At most ``room`` events that may go now: of flowing lanes all, in order; of each other lane one."""
         flowing = [lane for lane in self._lanes.values() if lane.flows and lane.waiting]
         while room > 0 and flowing:
             lane = min(flowing, key=lambda item: item.waiting[0].rowid)

@@ -46,7 +46,8 @@ _BUSY_S = 0.02
 class Relay:
     """Keeps one connection at a time; ``run`` is a stage.
 
-    MQTT 3.1.1 has no way to refuse a message. There a canary must come back on the device's own topic before anything is
+    MQTT 3.1.1 has no way to refuse a message. There a canary must come back on the device's own topic before anything
+    is
     sent, and the first event of each topic must be seen coming back before that topic flows; the device therefore needs
     read access to ``edgevision/SITE/DEVICE/#``. An event that does not come back counts as refused (0x87).
 
@@ -60,7 +61,7 @@ class Relay:
         backoff: Waits between connections.
     """
 
-    def __init__(  # noqa: PLR0913 - collaborators, all named
+    def __init__(
         self,
         outbox: Outbox,
         settings: MqttSettings,
@@ -262,7 +263,7 @@ class _Sender:
 
     def _acknowledged(self, mid: int, code: int, done: list[int]) -> None:
         event = self._in_flight.pop(mid, None)
-        if event is None or event.topic in self._echoes and self._echoes[event.topic][0] is event:
+        if event is None or (event.topic in self._echoes and self._echoes[event.topic][0] is event):
             return  # a retained document or a reply; or an event whose echo decides
         lane = self._lanes[event.topic]
         if code >= FAILURE:

@@ -55,7 +55,8 @@ class SqliteSink:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(
                 "CREATE TABLE IF NOT EXISTS events"
-                " (id TEXT PRIMARY KEY, time TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL, body TEXT NOT NULL)"
+                " (id TEXT PRIMARY KEY, time TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,"
+                " body TEXT NOT NULL)"
             )
             self._db.execute("CREATE INDEX IF NOT EXISTS events_by_time ON events (time)")
         except sqlite3.Error as exc:

@@ -72,7 +72,7 @@ class PcbConveyor:
         height: Frame height, px; more than a board's 404.
     """
 
-    def __init__(  # noqa: PLR0913 - a scene's knobs, all named
+    def __init__(
         self,
         seed: int = 0,
         *,
@@ -112,10 +112,10 @@ class PcbConveyor:
             blur = float(np.random.default_rng([self._seed, 2, number]).uniform(0.0, 0.75))
             self._lay(frame, picture, affine, blur)
         gain = cv2.convertScaleAbs(self._light, alpha=float(rng.uniform(0.95, 1.05)))
-        lit: Image = cv2.multiply(frame, gain, scale=1 / 128)
+        lit = cv2.multiply(frame, gain, scale=1 / 128)
         top = int(rng.integers(_NOISE_ROWS))
-        grained: Image = cv2.subtract(cv2.add(lit, self._noise[top : top + self.height]), (8.0, 8.0, 8.0, 0.0))
-        return grained
+        grained = cv2.subtract(cv2.add(lit, self._noise[top : top + self.height]), np.full(4, 8.0))
+        return np.asarray(grained, np.uint8)
 
     def truth(self, index: int) -> tuple[BoardInView, ...]:
         """Boards in frame ``index``."""
@@ -164,7 +164,12 @@ class PcbConveyor:
         return BoardInView(number, clipped, clipped == whole, tuple(defects))
 
     def _clip(self, box: BoxTuple) -> BoxTuple | None:
-        x1, y1, x2, y2 = max(0.0, box[0]), max(0.0, box[1]), min(float(self.width), box[2]), min(float(self.height), box[3])
+        x1, y1, x2, y2 = (
+            max(0.0, box[0]),
+            max(0.0, box[1]),
+            min(float(self.width), box[2]),
+            min(float(self.height), box[3]),
+        )
         return (x1, y1, x2, y2) if x2 > x1 and y2 > y1 else None
 
     def _find_defects(self, number: int) -> tuple[BoardDefect, ...]:
@@ -182,7 +187,7 @@ class PcbConveyor:
         grain = rng.normal(8, 2.2, (self.height + _NOISE_ROWS, self.width, 3)).astype(np.float32)
         noise = np.clip(grain, 0, 20).astype(np.uint8)
         tile = rng.normal(0, 2.2, (self.height, self._pitch)).astype(np.float32)
-        tile = cv2.GaussianBlur(tile, (0, 0), 1.1) * 2
+        tile = np.asarray(cv2.GaussianBlur(tile, (0, 0), 1.1), np.float32) * 2
         ribs = 1.6 * np.sin(np.arange(self._pitch, dtype=np.float32) * (2 * np.pi / 12))
         belt = np.clip(58 + tile + ribs, 0, 255)[..., None] * np.array([1.0, 0.98, 0.95], np.float32)
         long_belt = np.tile(belt.astype(np.uint8), (1, 2 + self.width // self._pitch, 1))
@@ -200,7 +205,9 @@ class PcbConveyor:
         x1, y1, x2, y2 = int(window[0]), int(window[1]), int(np.ceil(window[2])), int(np.ceil(window[3]))
         local = affine - np.array([[0, 0, x1], [0, 0, y1]])
         region = frame[y1:y2, x1:x2]
-        warped = cv2.warpAffine(picture, local, (x2 - x1, y2 - y1), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        warped = cv2.warpAffine(
+            picture, local, (x2 - x1, y2 - y1), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         solid = np.full(picture.shape[:2], 255, np.uint8)
         alpha = cv2.warpAffine(solid, local, (x2 - x1, y2 - y1), flags=cv2.INTER_LINEAR)
         if blur > 0.3:  # noqa: PLR2004 - less changes nothing
@@ -208,7 +215,7 @@ class PcbConveyor:
         rows, columns = np.nonzero((alpha > 0) & (alpha < 255))  # noqa: PLR2004 - neither clear nor opaque
         share = alpha[rows, columns].astype(np.float32)[:, None] / 255
         mixed = warped[rows, columns] * share + region[rows, columns] * (1 - share)
-        cv2.copyTo(warped, cv2.compare(alpha, 255, cv2.CMP_EQ), region)
+        cv2.copyTo(warped, np.where(alpha == 255, np.uint8(255), np.uint8(0)), region)  # noqa: PLR2004 - opaque
         region[rows, columns] = mixed.astype(np.uint8)
 
     def _shadow(self, frame: Image, affine: Affine) -> None:

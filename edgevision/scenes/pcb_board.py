@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -115,8 +116,8 @@ def make_layout(width: int, height: int, rng: np.random.Generator) -> Layout:
 
 def paint(layout: Layout, copper: Mask, style: Style, rng: np.random.Generator) -> Image:
     """The board as it is seen, (height, width, 3) uint8 BGR at shown size; ``copper`` may carry defects."""
-    metal = copper.astype(np.float32) / 255
-    plated = cv2.min(layout.pads, copper).astype(np.float32) / 255
+    metal = _share(copper)
+    plated = _share(np.minimum(layout.pads, copper))
     picture = np.empty((*copper.shape, 3), np.float32)
     picture[:] = style.laminate
     _blend(picture, metal, style.copper)
@@ -125,11 +126,16 @@ def paint(layout: Layout, copper: Mask, style: Style, rng: np.random.Generator) 
     bevel = smooth - np.roll(smooth, (-3, -3), (0, 1))  # light from the top left
     picture += (bevel * 42)[..., None]
     picture += rng.normal(0, 3.0, copper.shape).astype(np.float32)[..., None]
-    _blend(picture, layout.silk.astype(np.float32) / 255 * 0.92, style.silk)
-    _blend(picture, layout.holes.astype(np.float32) / 255, (16, 16, 18))
+    _blend(picture, _share(layout.silk) * np.float32(0.92), style.silk)
+    _blend(picture, _share(layout.holes), (16, 16, 18))
     shown = cv2.resize(picture, (copper.shape[1] // SCALE, copper.shape[0] // SCALE), interpolation=cv2.INTER_AREA)
     cv2.rectangle(shown, (0, 0), (shown.shape[1] - 1, shown.shape[0] - 1), tuple(c * 0.6 for c in style.laminate), 2)
     return np.clip(shown, 0, 255).astype(np.uint8)
+
+
+def _share(mask: Mask) -> NDArray[np.float32]:
+    """A mask as coverage, 0..1."""
+    return mask.astype(np.float32) / np.float32(255)
 
 
 def _blend(picture: NDArray[np.float32], amount: NDArray[np.float32], colour: Colour) -> None:
@@ -239,14 +245,12 @@ def _draw_bus(layout: Layout, lines: list[NDArray[np.int32]]) -> None:
             cv2.circle(layout.copper, (int(x), int(y)), TRACE * 8 // 11, 255, -1)
             cv2.circle(layout.pads, (int(x), int(y)), TRACE * 8 // 11, 255, -1)
             cv2.circle(layout.holes, (int(x), int(y)), TRACE * 3 // 11, 255, -1)
-        for piece, (start, end) in enumerate(zip(line[:-1], line[1:], strict=True)):
+        for piece, (start, end) in enumerate(pairwise(line)):
             neighbour = None
             if lane + 1 < len(lines):
                 gap = _across(start, end, lines[lane + 1][piece])
                 neighbour = (float(gap[0]), float(gap[1]))
-            layout.segments.append(
-                Segment((int(start[0]), int(start[1])), (int(end[0]), int(end[1])), neighbour)
-            )
+            layout.segments.append(Segment((int(start[0]), int(start[1])), (int(end[0]), int(end[1])), neighbour))
 
 
 def _across(start: NDArray[np.int32], end: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -156,8 +156,10 @@ def _spur(layout: Layout, mask: Mask, rng: np.random.Generator) -> bool:
     tip = edge + across * rng.uniform(8, 10.5) * SCALE + along * rng.uniform(-4, 4) * SCALE
     half = rng.uniform(4, 7) * SCALE
     waist = (edge + tip) / 2
-    _fill(mask, np.array([edge - along * half, waist - along * half * 0.7, tip - along * half * 0.35,
-                          tip + along * half * 0.35, waist + along * half * 0.7, edge + along * half]), 255)  # fmt: skip
+    widths = ((edge, 1.0), (waist, 0.7), (tip, 0.35))
+    near = [spot - along * half * share for spot, share in widths]
+    far = [spot + along * half * share for spot, share in reversed(widths)]
+    _fill(mask, np.array(near + far), 255)
     return bool(not _touches(layout, tip, 4 * SCALE))
 
 

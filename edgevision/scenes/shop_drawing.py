@@ -111,8 +111,8 @@ def draw_shadow(frame: Image, place: tuple[float, float], look: Look, heading: f
     mask = np.zeros((2 * reach, 2 * reach), np.uint8)
     axes = (round(look.size * 0.62), round(look.size * 1.05))
     cv2.ellipse(mask, (reach, reach), axes, float(np.degrees(heading)), 0, 360, 118, -1, cv2.LINE_AA)
-    mask = cv2.blur(cv2.blur(mask, (11, 11)), (9, 9))
-    part = 255 - mask[y1 - y + reach : y2 - y + reach, x1 - x + reach : x2 - x + reach]
+    soft = np.asarray(cv2.blur(cv2.blur(mask, (11, 11)), (9, 9)), np.uint8)
+    part = 255 - soft[y1 - y + reach : y2 - y + reach, x1 - x + reach : x2 - x + reach]
     region = frame[y1:y2, x1:x2]
     cv2.multiply(region, cv2.merge([part, part, part]), dst=region, scale=1 / 255)
 

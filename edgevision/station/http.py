@@ -15,30 +15,33 @@ from edgevision.errors import StationError
 from edgevision.station.base import Verdict
 
 
+class HttpActuatorSettings(Settings):
+    """Posts each verdict as JSON to a URL."""
+
+    kind: Literal["http"] = "http"
+    url: str
+    """Where to post, `http://host[:port]/path`."""
+    timeout_ms: Annotated[float, Field(gt=0, le=60_000)] = 500.0
+    """Longest wait for the machine's answer, milliseconds; a nearer deadline shortens it."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if urlsplit(value).scheme != "http" or not urlsplit(value).hostname:
+            msg = "must look like http://host[:port]/path"
+            raise ValueError(msg)
+        return value
+
+
 class HttpActuator:
     """Posts ``{"trigger_id", "part", "serial", "result", "reason"}`` and takes any 2xx answer as done.
 
     The connection is kept open between verdicts, so that the usual verdict costs one round trip.
     """
 
-    class Settings(Settings):
-        """Posts each verdict as JSON to a URL."""
+    Settings = HttpActuatorSettings
 
-        kind: Literal["http"] = "http"
-        url: str
-        """Where to post, `http://host[:port]/path`."""
-        timeout_ms: Annotated[float, Field(gt=0, le=60_000)] = 500.0
-        """Longest wait for the machine's answer, milliseconds; a nearer deadline shortens it."""
-
-        @field_validator("url")
-        @classmethod
-        def _is_http(cls, value: str) -> str:
-            if urlsplit(value).scheme != "http" or not urlsplit(value).hostname:
-                msg = "must look like http://host[:port]/path"
-                raise ValueError(msg)
-            return value
-
-    def __init__(self, settings: HttpActuator.Settings) -> None:
+    def __init__(self, settings: HttpActuatorSettings) -> None:
         self._settings = settings
         parts = urlsplit(settings.url)
         self._path = parts.path or "/"
@@ -56,7 +59,7 @@ class HttpActuator:
         except (OSError, http.client.HTTPException) as exc:
             self.close()
             if fresh or isinstance(exc, TimeoutError):
-                msg = f"actuator {self._settings.url}: {exc or type(exc).__name__}"
+                msg = f"actuator {self._settings.url}: {str(exc) or type(exc).__name__}"
                 raise StationError(msg) from exc
             self.act(verdict)
 
@@ -69,7 +72,7 @@ class HttpActuator:
         connection.request("POST", self._path, _body(verdict), {"Content-Type": "application/json"})
         answer = connection.getresponse()
         answer.read()
-        if not 200 <= answer.status < 300:
+        if answer.status // 100 != 2:  # noqa: PLR2004 - the 2xx of HTTP
             msg = f"actuator {self._settings.url}: answered {answer.status} {answer.reason}"
             raise StationError(msg)
 

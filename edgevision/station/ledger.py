@@ -69,7 +69,9 @@ class TriggerLedger:
 
     def next_deadline_t_s(self) -> float | None:
         """The nearest deadline of an open trigger."""
-        return min((entry.deadline_t_s for entry in self._open.values() if entry.deadline_t_s is not None), default=None)
+        return min(
+            (entry.deadline_t_s for entry in self._open.values() if entry.deadline_t_s is not None), default=None
+        )
 
     def overdue(self, t_s: float) -> list[str]:
         """Ids of open triggers whose deadline is reached at ``t_s``."""

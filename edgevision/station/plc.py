@@ -26,15 +26,18 @@ class Action:
     late: bool
 
 
+class FakePlcSettings(Settings):
+    """Acts on nothing and remembers everything."""
+
+    kind: Literal["fake"] = "fake"
+
+
 class FakePlc:
     """An actuator that remembers what it was told and when."""
 
-    class Settings(Settings):
-        """Acts on nothing and remembers everything."""
+    Settings = FakePlcSettings
 
-        kind: Literal["fake"] = "fake"
-
-    def __init__(self, settings: FakePlc.Settings | None = None) -> None:
+    def __init__(self, settings: FakePlcSettings | None = None) -> None:
         del settings  # there is nothing to set
         self._lock = threading.Lock()
         self._actions: list[Action] = []

@@ -9,15 +9,18 @@ from edgevision.config.settings import Settings
 from edgevision.station.base import TriggerSignal
 
 
+class SoftwareTriggerSettings(Settings):
+    """Fired by the `trigger` command, by `POST /cameras/NAME/trigger` or from Python."""
+
+    kind: Literal["software"] = "software"
+
+
 class SoftwareTrigger:
     """Hands out what ``fire`` was given, in order."""
 
-    class Settings(Settings):
-        """Fired by the `trigger` command, by `POST /cameras/NAME/trigger` or from Python."""
+    Settings = SoftwareTriggerSettings
 
-        kind: Literal["software"] = "software"
-
-    def __init__(self, settings: SoftwareTrigger.Settings | None = None) -> None:
+    def __init__(self, settings: SoftwareTriggerSettings | None = None) -> None:
         del settings  # there is nothing to set
         self._signals: queue.SimpleQueue[TriggerSignal | None] = queue.SimpleQueue()
 

@@ -1,9 +1,10 @@
-"""Makes ``models/pcb-defects`` of weights that ``edgevision.training.pcb_defects`` trained.
+r"""Makes ``models/pcb-defects`` of weights that ``edgevision.training.pcb_defects`` trained.
 
-    python -m edgevision.training.pcb_bundle --data runs/pcb/data --weights runs/pcb/fit/weights/best.pt \\
+    python -m edgevision.training.pcb_bundle --data runs/pcb/data --weights runs/pcb/fit/weights/best.pt \
         --metrics runs/pcb/metrics.json --card runs/pcb/notes.md --version 1
 
-``metrics.json`` is what ``pcb_defects score`` printed. Pre-processing goes into the graph (uint8 NHWC in), NMS stays outside.
+``metrics.json`` is what ``pcb_defects score`` printed. Pre-processing goes into the graph (uint8 NHWC in), NMS stays
+outside.
 """
 
 from __future__ import annotations

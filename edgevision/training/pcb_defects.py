@@ -5,8 +5,8 @@
     python -m edgevision.training.pcb_defects score --data runs/pcb/data --weights runs/pcb/fit/weights/best.pt
 
 ``data`` needs nothing but the runtime; ``fit`` and ``score`` need the `train` extra. A tiny run to see that it works:
-``data --pictures 8 --limit 16`` and ``fit --hours 0.02``. The split is by board, since pictures of one board resemble each
-other: DeepPCB's boards 00041, 13000 and 20085 train, 44000 and 50600 validate, 77000 and 92000 test. Defect-free
+``data --pictures 8 --limit 16`` and ``fit --hours 0.02``. The split is by board, since pictures of one board resemble
+each other: DeepPCB's boards 00041, 13000 and 20085 train, 44000 and 50600 validate, 77000 and 92000 test. Defect-free
 templates of training boards and drawn boards from separate seeds join them.
 """
 

@@ -22,7 +22,9 @@ def what_happened(events: list[dict[str, Any]]) -> Counter[tuple[Any, ...]]:
         if family == "health":
             continue
         data = event["data"]
-        rows.append((event["time"], name, data.get("track_id"), data.get("direction"), data.get("start"), data.get("line")))
+        rows.append(
+            (event["time"], name, data.get("track_id"), data.get("direction"), data.get("start"), data.get("line"))
+        )
     return Counter(rows)
 
 

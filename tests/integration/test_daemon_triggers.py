@@ -146,9 +146,7 @@ def test_2000_triggers_with_kill_9_in_the_middle(tmp_path: Path, free_port: int,
     run(tmp_path, free_port, plc, count=2000, kills=2)
 
 
-def test_a_repeated_trigger_is_one_trigger_and_a_wrong_one_is_refused(
-    tmp_path: Path, free_port: int, plc: Plc
-) -> None:
+def test_a_repeated_trigger_is_one_trigger_and_a_wrong_one_is_refused(tmp_path: Path, free_port: int, plc: Plc) -> None:
     daemon = DaemonProcess(triggered_settings(tmp_path, free_port, plc))
     try:
         wait_until(lambda: ask(free_port, "/readyz")[0] == 200)

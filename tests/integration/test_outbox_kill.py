@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,8 @@ while True:
         count += 1
         data = {"line": "entrance", "direction": "in", "track_id": count}
         time_ = FrameTime(datetime.now(timezone.utc), 0.0)
-        drafts.append(builder.draft(Occurrence("traffic", "crossed", time_, data), camera=draw.choice(["door", "gate"])))
+        occurrence = Occurrence("traffic", "crossed", time_, data)
+        drafts.append(builder.draft(occurrence, camera=draw.choice(["door", "gate"])))
     outbox.append(drafts, CameraState("door", count * 10, {"count": count}))
     if draw.random() < 0.1:
         assert outbox.flush(10)
@@ -70,7 +72,7 @@ def run_and_kill(path: Path, durability: str, seed: int, life_s: float) -> tuple
 
 def check(path: Path, safe: int) -> int:
     """Hold the file against all promises; how many events it has."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT id, topic, bootid, body FROM events JOIN streams USING (stream) ORDER BY n")
         events = [(id_, topic, bootid, json.loads(body)) for id_, topic, bootid, body in rows]
         found = connection.execute("SELECT position, body FROM states WHERE camera = 'door'").fetchone()
@@ -106,5 +108,6 @@ def test_kill_nine_loses_and_doubles_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_kill_nine_many_times_loses_and_doubles_nothing(tmp_path: Path) -> None:
     kill_many_times(tmp_path / "outbox.sqlite", 200, seed=1000)

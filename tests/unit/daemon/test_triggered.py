@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from edgevision.backoff import Backoff
+from edgevision.daemon.triggered import TriggeredSource
 from edgevision.errors import SourceLost, SourceUnavailable, StationError
 from edgevision.sources.base import Policy, SourceState
 from edgevision.sources.media import ArrayPixels
-from edgevision.daemon.triggered import TriggeredSource
 from edgevision.station.base import TriggerSignal
 from edgevision.types import Frame, FrameTime
 

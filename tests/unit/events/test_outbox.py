@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def test_numbers_of_boots_without_events_are_forgotten(open_outbox: Open, folder
         assert outbox.flush(5)
         outbox.done([event.rowid for event in stored(outbox)[:-1]])
         outbox.close()
-    with sqlite3.connect(folder / "outbox.sqlite") as connection:
+    with closing(sqlite3.connect(folder / "outbox.sqlite", isolation_level=None)) as connection:
         assert connection.execute("SELECT count(DISTINCT bootid) FROM streams").fetchone()[0] <= 3
 
 
@@ -374,6 +375,23 @@ def test_a_damaged_file_is_moved_aside_and_announced(open_outbox: Open, folder: 
     assert crossed["sequence"] == f"{1:020d}"
 
 
+def test_damage_of_an_unclean_end_is_found(open_outbox: Open, folder: Path) -> None:
+    path = folder / "outbox.sqlite"
+    builder = new_boot()
+    outbox = open_outbox(builder)
+    outbox.append([draft(builder, number) for number in range(200)])
+    outbox.close()
+    pages = bytearray(path.read_bytes())
+    pages[40_000:60_000] = b"\xa5" * 20_000
+    path.write_bytes(pages)
+    path.with_name(path.name + "-wal").touch()
+    outbox = open_outbox(builder)
+    assert "set_aside" in outbox.health().facts
+    outbox.append([draft(builder, 0)])
+    assert outbox.flush(5)
+    assert len(stored(outbox)) == 2
+
+
 def test_an_empty_file_is_a_new_outbox(open_outbox: Open, folder: Path) -> None:
     (folder / "outbox.sqlite").touch()
     outbox = open_outbox()
@@ -400,7 +418,7 @@ def test_a_closed_outbox_frees_its_file_and_says_so(open_outbox: Open) -> None:
 
 def test_a_file_of_another_version_is_left_alone(open_outbox: Open, folder: Path) -> None:
     open_outbox().close()
-    with sqlite3.connect(folder / "outbox.sqlite") as connection:
+    with closing(sqlite3.connect(folder / "outbox.sqlite", isolation_level=None)) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(OutboxError, match="schema 99"):
         open_outbox()
@@ -445,7 +463,7 @@ def test_claims_use_the_index_however_much_is_done(open_outbox: Open, folder: Pa
         "SELECT n FROM events WHERE status = 0 AND n > 5 AND n <= 10 ORDER BY n LIMIT 3": "events_by_status",
         "SELECT n FROM events WHERE status <> 1 ORDER BY priority, n LIMIT 3": "events_by_priority",
     }
-    with sqlite3.connect(folder / "outbox.sqlite") as connection:
+    with closing(sqlite3.connect(folder / "outbox.sqlite", isolation_level=None)) as connection:
         for query, index in queries.items():
             plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}"))
             assert index in plan

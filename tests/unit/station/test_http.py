@@ -100,7 +100,7 @@ def test_a_slow_machine_is_not_waited_for_beyond_the_deadline(machine: Machine) 
 
 
 def test_nobody_there_is_an_error() -> None:
-    with pytest.raises(StationError, match="127.0.0.1:9"):
+    with pytest.raises(StationError, match=r"127\.0\.0\.1:9"):
         actuator("http://127.0.0.1:9/x").act(verdict())
 
 
