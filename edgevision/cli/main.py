@@ -9,6 +9,7 @@ import typer
 from edgevision import __version__
 from edgevision.cli import broker, config, demo, events, inspect, models, run
 from edgevision.errors import EdgevisionError
+from edgevision.logs import setup_logging
 
 app = typer.Typer(
     name="edgevision",
@@ -41,6 +42,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the console script."""
+    setup_logging("warning", "console")
     try:
         app()
     except EdgevisionError as exc:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +11,16 @@ from types import FrameType
 
 import structlog
 
-from edgevision.config.daemon import LogSettings
 from edgevision.config.load import load_daemon
 from edgevision.daemon.assemble import Assembly
 from edgevision.daemon.notify import notify, watchdog_interval_s
 from edgevision.daemon.registry import check_cameras, registry
 from edgevision.errors import ConfigError
+from edgevision.logs import setup_logging
 
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.1
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def run_daemon(file: Path, *, until_done: bool = False, fresh: bool = False) -> int:
@@ -42,7 +39,7 @@ def run_daemon(file: Path, *, until_done: bool = False, fresh: bool = False) -> 
     """
     settings = load_daemon(file, registry())
     check_cameras(file, settings)
-    setup_logging(settings.log)
+    setup_logging(settings.log.level, settings.log.format)
     with _signals() as signals:
         assembly = Assembly(settings, fresh=fresh, reload=signals.ask_reload)
         daemon = assembly.daemon
@@ -64,25 +61,6 @@ def run_daemon(file: Path, *, until_done: bool = False, fresh: bool = False) -> 
         clean = daemon.stop(forget=until_done and not signals.stop)
         assembly.close()
     return 0 if clean and not (until_done and daemon.failed_cameras()) else 1
-
-
-def setup_logging(settings: LogSettings) -> None:
-    """Send structlog's events to standard error, as JSON lines or as text for a terminal."""
-    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
-    renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.StackInfoRenderer(),
-            *([] if console else [structlog.processors.format_exc_info]),
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
 
 
 def _reload(assembly: Assembly, file: Path) -> None:
