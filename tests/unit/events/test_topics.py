@@ -1,0 +1,59 @@
+"""Topics."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgevision.errors import EventError
+from edgevision.events import topics
+from edgevision.events.schema import EVENT_TYPES
+from edgevision.events.topics import EventTopic
+
+
+@pytest.mark.parametrize("key", sorted(EVENT_TYPES))
+def test_building_and_reading_are_inverse(key: tuple[str, str]) -> None:
+    topic = EventTopic("plant-1", "box", "door", *key)
+    assert EventTopic.parse(str(topic)) == topic
+
+
+def test_the_shape_of_a_topic() -> None:
+    assert str(EventTopic("s", "d", "c", "traffic", "crossed")) == "edgevision/s/d/c/traffic/crossed"
+    assert str(EventTopic("s", "d", "device", "health", "gap")) == "edgevision/s/d/device/health/gap"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "edgevision",
+        "edgevision/s/d/c/traffic",
+        "edgevision/s/d/c/traffic/crossed/more",
+        "other/s/d/c/traffic/crossed",
+        "edgevision/s/d/c/traffic/danced",
+        "edgevision/S/d/c/traffic/crossed",
+        "edgevision/s/d/cmd/traffic/crossed",
+        "edgevision/device/d/c/traffic/crossed",
+        "edgevision/s/d/-c/traffic/crossed",
+        "edgevision/s/d/c\n/traffic/crossed",
+        "edgevision/s/d/+/traffic/crossed",
+        f"edgevision/s/d/{'c' * 64}/traffic/crossed",
+    ],
+)
+def test_what_is_no_event_topic_is_refused(text: str) -> None:
+    with pytest.raises(EventError):
+        EventTopic.parse(text)
+
+
+def test_the_other_topics_of_a_device() -> None:
+    assert topics.source("s", "d") == "edgevision/s/d/device"
+    assert topics.status("s", "d") == "edgevision/s/d/status"
+    assert topics.birth("s", "d") == "edgevision/s/d/birth"
+    assert topics.camera_state("s", "d", "c") == "edgevision/s/d/c/state"
+    assert topics.command("s", "d") == "edgevision/s/d/cmd/+"
+    assert topics.command("s", "d", "resend") == "edgevision/s/d/cmd/resend"
+    assert topics.reply("s", "d", "resend") == "edgevision/s/d/reply/resend"
+
+
+def test_filters_leave_open_what_is_not_given() -> None:
+    assert topics.event_filter() == "edgevision/+/+/+/+/+"
+    assert topics.event_filter(camera="door", family="traffic") == "edgevision/+/+/door/traffic/+"
