@@ -147,6 +147,9 @@ class Daemon:
             self._stop_camera(name)
             done["stopped"].append(name)
         for name, camera in settings.cameras.items():
+            if camera.model not in self._models:
+                needs.append(f"cameras.{name}")
+                continue
             if name not in self._cameras:
                 done["started"].append(name)
             elif camera == self._cameras[name].unit.settings:
