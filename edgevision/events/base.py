@@ -71,7 +71,12 @@ class Outbox(Protocol):
     """
 
     def append(self, drafts: Sequence[Draft], state: CameraState | None = None) -> None:
-        """Queue for commit; blocks while the writer's queue is full. Never raises for a full disk: see ``health``."""
+        """Queue for commit; blocks while the writer's queue is full. Never raises for a full disk: see ``health``.
+
+        Raises:
+            EventError: A draft is not JSON.
+            OutboxError: The outbox is closed.
+        """
         ...
 
     def flush(self, timeout_s: float) -> bool:
@@ -107,7 +112,11 @@ class Outbox(Protocol):
         ...
 
     def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
-        """Put done events of the resend window with from ≤ time < to back into the queue; how many."""
+        """Put done (in the resend window) and parked events with from ≤ time < to back into the queue; how many.
+
+        Raises:
+            OutboxError: A time is no RFC 3339 time with zone, or nothing can be written now.
+        """
         ...
 
     def health(self) -> Health:
