@@ -1,0 +1,59 @@
+"""What flows to a broker, what is tried and what waits."""
+
+from __future__ import annotations
+
+from edgevision.events.base import StoredEvent
+from edgevision.mqtt.lanes import FIRST_DELAY_S, LONGEST_DELAY_S, Lanes
+
+
+def event(rowid: int, topic: str = "a") -> StoredEvent:
+    return StoredEvent(rowid, f"id{rowid}", topic, b"{}", 0)
+
+
+def rows(lanes: Lanes, room: int = 20, now_s: float = 0.0) -> list[int]:
+    return [item.rowid for item in lanes.ready(room, now_s)]
+
+
+def test_flowing_topics_go_in_the_order_of_the_outbox() -> None:
+    lanes = Lanes(trusting=True)
+    lanes.offer([event(1, "a"), event(2, "b"), event(3, "a"), event(4, "c")])
+    assert rows(lanes, room=3) == [1, 2, 3]
+    assert lanes.waiting == 1
+    assert rows(lanes) == [4]
+
+
+def test_a_refused_topic_is_tried_with_one_event_after_growing_waits() -> None:
+    lanes = Lanes(trusting=True)
+    lanes.offer([event(1), event(2), event(3, "b")])
+    assert rows(lanes) == [1, 2, 3]
+    assert lanes["a"].refused(0.0) == []
+    lanes.offer([event(1), event(2), event(4, "b")])
+    assert rows(lanes, now_s=0.5) == [4]
+    assert rows(lanes, now_s=FIRST_DELAY_S) == [1]
+    assert rows(lanes, now_s=FIRST_DELAY_S) == []
+    together = lanes["a"].refused(FIRST_DELAY_S)
+    assert [item.rowid for item in together] == [2]
+    assert lanes["a"].retry_s == FIRST_DELAY_S + 2 * FIRST_DELAY_S
+    for _ in range(20):
+        lanes["a"].refused(0.0)
+    assert lanes["a"].delay_s == LONGEST_DELAY_S
+
+
+def test_an_accepted_probe_lets_the_rest_flow() -> None:
+    lanes = Lanes(trusting=True)
+    lanes["a"].refused(0.0)
+    lanes.offer([event(1), event(2), event(3)])
+    assert rows(lanes, now_s=5.0) == [1]
+    lanes["a"].accepted()
+    assert rows(lanes, now_s=5.0) == [2, 3]
+    assert lanes["a"].delay_s == FIRST_DELAY_S
+
+
+def test_without_trust_every_topic_begins_with_a_probe() -> None:
+    lanes = Lanes(trusting=False)
+    lanes.offer([event(1, "a"), event(2, "a"), event(3, "b")])
+    assert rows(lanes) == [1, 3]
+    lanes["b"].accepted()
+    lanes.offer([event(4, "b")])
+    assert rows(lanes) == [4]
+    assert rows(lanes, room=0) == []
