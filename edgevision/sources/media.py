@@ -19,7 +19,9 @@ Order = Literal["rgb", "bgr"]
 # a smaller error than swscale's bilinear (docs/LOG.md has the table).
 SCALER = Interpolation.AREA
 # Full size is for people and for measuring: there the exact chroma is worth its price.
-EXACT = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+EXACT = Interpolation.BILINEAR
+for _flag in ("FULL_CHR_H_INT", "ACCURATE_RND"):  # PyAV 17, the newest for Python 3.10, has no names for them
+    EXACT |= getattr(Interpolation, _flag, EXACT)
 
 
 class VideoPixels:
