@@ -62,16 +62,8 @@ def along(points: Points, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDA
 
 
 def inside(points: Points, polygon: Points) -> BoolArray:
-    """Which of (N, 2) points lie in the (K, 2) polygon (even-odd rule, edges count to one side)."""
-    x, y = points[:, 0:1], points[:, 1:2]
-    x1, y1 = polygon[:, 0], polygon[:, 1]
-    x2, y2 = np.roll(x1, -1), np.roll(y1, -1)
-    straddles = (y1 > y) != (y2 > y)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        crossing_x = x1 + (y - y1) * (x2 - x1) / (y2 - y1)
-    hits = straddles & (x < crossing_x)
-    out: BoolArray = hits.sum(axis=1) % 2 == 1
-    return out
+    """Which of (N, 2) points lie in the (K, 2) polygon (even-odd rule; a shared border belongs to one side only)."""
+    return Polygons([polygon])(points[:, None])[:, 0]
 
 
 def all_anchors(xyxy: FloatArray) -> Points:
