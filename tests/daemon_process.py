@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from edgevision.bundle import Bundle, write_bundle
-from edgevision.config.settings import Settings
+from edgevision.config.settings import Settings as SettingsBase
 from edgevision.inference.base import InputSpec
 from edgevision.inference.scripted import ScriptedDetector
 from edgevision.scenes.shop import ShopScene
@@ -32,7 +32,7 @@ SECONDS = 30.0
 class BlobDetector(ScriptedDetector):
     """Finds people in the drawn shop by their difference from the empty shop: quick, and right for isolated people."""
 
-    class Settings(Settings):
+    class Settings(SettingsBase):
         kind: Literal["blob"] = "blob"
         seed: int = 0
 

@@ -12,7 +12,7 @@ from typing import Literal
 import av
 from pydantic import AwareDatetime
 
-from edgevision.config.settings import Settings
+from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable
 from edgevision.sources.base import Policy, SourceContext
 from edgevision.sources.clock import Pace, RecordedClock
@@ -32,7 +32,7 @@ class _Place:
 class FileSource:
     """Frames of a video file. ``position`` is the index of the next frame, growing over loops."""
 
-    class Settings(Settings):
+    class Settings(SettingsBase):
         """A video file."""
 
         kind: Literal["file"] = "file"

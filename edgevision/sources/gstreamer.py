@@ -13,7 +13,8 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from edgevision.config.settings import PositiveSeconds, Settings
+from edgevision.config.settings import PositiveSeconds
+from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable
 from edgevision.sources.base import Policy, SourceContext
 from edgevision.sources.clock import LiveClock
@@ -35,7 +36,7 @@ class GStreamerSource:
 
     policy: Policy = "latest"
 
-    class Settings(Settings):
+    class Settings(SettingsBase):
         """A GStreamer pipeline."""
 
         kind: Literal["gstreamer"] = "gstreamer"

@@ -14,7 +14,8 @@ import numpy as np
 import structlog
 from pydantic import AwareDatetime, Field
 
-from edgevision.config.settings import PositiveSeconds, Settings
+from edgevision.config.settings import PositiveSeconds
+from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import ImageError, SourceInvalid, SourceUnavailable
 from edgevision.sources.base import Policy, SourceContext
 from edgevision.sources.imageheader import picture_size
@@ -78,7 +79,7 @@ class ImagesSource:
 
     policy: Policy = "block"
 
-    class Settings(Settings):
+    class Settings(SettingsBase):
         """A folder of pictures."""
 
         kind: Literal["images"] = "images"

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from edgevision.config.settings import PositiveSeconds, Settings
+from edgevision.config.settings import PositiveSeconds
+from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import SourceLost
 from edgevision.sources.base import Policy, SourceContext
 from edgevision.sources.clock import LiveClock
@@ -36,7 +37,7 @@ class RtspSource:
 
     policy: Policy = "latest"
 
-    class Settings(Settings):
+    class Settings(SettingsBase):
         """A network camera."""
 
         kind: Literal["rtsp"] = "rtsp"

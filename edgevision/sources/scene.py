@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from edgevision.config.settings import PositiveSeconds, Settings
+from edgevision.config.settings import PositiveSeconds
+from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import SourceInvalid
 from edgevision.scenes.base import Scene
 from edgevision.scenes.pcb import PcbConveyor
@@ -23,7 +24,7 @@ from edgevision.types import Frame, FrameTime, Image
 class SceneSource:
     """Frames of a scene, drawn when somebody asks for their pixels. The same settings give the same frames."""
 
-    class Settings(Settings):
+    class Settings(SettingsBase):
         """A drawn scene with exactly known contents."""
 
         kind: Literal["scene"] = "scene"

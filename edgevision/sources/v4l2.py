@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edgevision.config.settings import PositiveSeconds, Settings
+from edgevision.config.settings import PositiveSeconds
+from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable
 from edgevision.sources.base import Policy, SourceContext
 from edgevision.sources.clock import LiveClock
@@ -24,7 +25,7 @@ class V4l2Source:
 
     policy: Policy = "latest"
 
-    class Settings(Settings):
+    class Settings(SettingsBase):
         """A camera on this machine."""
 
         kind: Literal["v4l2"] = "v4l2"
