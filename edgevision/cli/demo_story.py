@@ -48,6 +48,7 @@ class Summary:
     found: int = 0
     missed: int = 0
     false: int = 0
+    judged: int = 0
     right: int = 0
     wrong: list[str] = field(default_factory=list)
     gaps: int = 0
@@ -72,6 +73,7 @@ class Summary:
         return {
             "good": self.good,
             "boards": self.boards,
+            "one_verdict": self.judged,
             "right_verdicts": self.right,
             "wrong": self.wrong,
             "defects": self.defects,
@@ -198,6 +200,7 @@ class Story:
         for board in self._boards:
             seen = self._seen[board.part_id]
             results = [event.data.result for event in seen.verdicts]
+            summary.judged += len(results) == 1
             if results == [board.verdict]:
                 summary.right += 1
             else:
@@ -248,7 +251,9 @@ def table(summary: Summary) -> Table:
     """The summary for a person."""
     document = summary.document()
     out = Table(show_header=False, title="drawn truth against received events", title_justify="left")
-    out.add_row("boards", f"{summary.boards}, of which {summary.right} have exactly one verdict, the right one")
+    out.add_row(
+        "boards", f"{summary.boards}: {summary.judged} with exactly one verdict, {summary.right} with the right one"
+    )
     out.add_row(
         "defects", f"{summary.defects} drawn: {summary.found} found, {summary.missed} missed, {summary.false} false"
     )
