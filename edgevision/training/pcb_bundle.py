@@ -92,7 +92,7 @@ def make(data: Path, weights: Path, metrics: dict[str, Any], card: str, version:
         "classes": list(KINDS),
         "input": {"width": SIZE, "height": SIZE, "order": "rgb", "layout": "nhwc-uint8"},
         "family": "yolo",
-        "thresholds": {"default": 0.25},
+        "thresholds": {"default": 0.15},
         "nms_iou": 0.5,
         "artefacts": [{"file": FILE, "precision": "fp32"}],
         "metrics": {FILE: metrics},

@@ -183,14 +183,12 @@ def outage(
         shared = set().union(*(listener.ids for listener in shares))
         return (len(camera.ids), len(family.ids), len(shared)) == (wanted["camera"], events, events)
 
-    for _ in range(20):
-        deadline_s = time.monotonic() + 3
-        while not all_there() and time.monotonic() < deadline_s:
-            time.sleep(0.1)
-        if all_there():
+    for _ in range(6):
+        if _soon(all_there, 10.0):
             break
         # What a killed broker had acknowledged and not yet delivered is gone there, but still in the device's window.
         ask(settings, "plant", "box", "resend", {"from": begin, "to": datetime.now(timezone.utc).isoformat()})
+        wait_until(lambda: device.waiting() == 0, 120)
     done.set()
     for listener in listeners:
         listener.join()
@@ -199,6 +197,13 @@ def outage(
     assert all(count == 1 for count in Counter(family.order).values())
     assert camera.false_gaps == []
     assert family.false_gaps == []
+
+
+def _soon(condition: Callable[[], bool], timeout_s: float) -> bool:
+    deadline_s = time.monotonic() + timeout_s
+    while not condition() and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    return condition()
 
 
 class _Listener(threading.Thread):
