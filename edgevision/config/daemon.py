@@ -171,8 +171,8 @@ def daemon_model(registry: Registry) -> type[DaemonSettings]:
     model = _narrow(ModelSettings, backend=(_union(registry.backends), {"kind": next(iter(registry.backends))}))
     narrowed: type[DaemonSettings] = _narrow(
         DaemonSettings,
-        models=(dict[Name, model], ...),  # type: ignore[valid-type]
-        cameras=(dict[Name, camera], ...),  # type: ignore[valid-type]
+        models=(Annotated[dict[Name, model], Field(min_length=1)], ...),  # type: ignore[valid-type]
+        cameras=(Annotated[dict[Name, camera], Field(min_length=1)], ...),  # type: ignore[valid-type]
         mqtt=(registry.mqtt | None, None),
         outbox=(registry.outbox, {}),
     )

@@ -1,0 +1,63 @@
+"""`edgevision config`, and the files under configs/."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from edgevision.cli.config import app
+from edgevision.daemon.registry import config_schema
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+SCHEMA = CONFIGS / "schema" / "daemon.schema.json"
+
+
+def test_the_written_schema_is_current() -> None:
+    assert SCHEMA.read_text(encoding="utf-8") == config_schema(), (
+        "run: edgevision config schema --out configs/schema/..."
+    )
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.name)
+def test_every_example_is_good(file: Path) -> None:
+    result = CliRunner().invoke(app, ["check", str(file)])
+    assert result.exit_code == 0, result.output
+
+
+def test_the_schema_finds_what_the_loader_finds() -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    document = {
+        "site": "a",
+        "device": "b",
+        "models": {"m": {"bundle": "x"}},
+        "cameras": {"c": {"source": {"kind": "file", "path": "v.mp4"}, "model": "m"}},
+    }
+    jsonschema.validate(document, schema)
+    for spoilt in ({**document, "extra": 1}, {**document, "site": "Not A Name"}, {**document, "cameras": {}}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(spoilt, schema)
+
+
+def test_check_tells_all_problems_and_exits_1(tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("site: A\ncameras: {c: {source: {kind: fiel}, model: m}}\nextra: 1\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["check", str(file), "--json"])
+    assert result.exit_code == 1
+    problems = json.loads(result.output)["problems"]
+    assert {problem["path"] for problem in problems} >= {"site", "cameras.c.source.kind", "extra", "device", "models"}
+
+
+def test_show_fills_in_defaults_and_masks_secrets(tmp_path: Path) -> None:
+    text = (CONFIGS / "demo.yaml").read_text(encoding="utf-8").replace("../models", str(CONFIGS.parent / "models"))
+    text = text.replace("  host: 127.0.0.1\n", "  host: 127.0.0.1\n  username: u\n  password: hush\n")
+    file = tmp_path / "demo.yaml"
+    file.write_text(text, encoding="utf-8")
+    result = CliRunner().invoke(app, ["show", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "hush" not in result.output
+    assert yaml.safe_load(result.output)["mqtt"]["keepalive_s"] == 15
