@@ -15,6 +15,7 @@ import structlog
 from edgevision.daemon.camera import CameraUnit
 from edgevision.daemon.clock import clock_is_set
 from edgevision.daemon.metrics import Metrics
+from edgevision.daemon.supervisor import contained
 from edgevision.events.base import Draft, Outbox
 from edgevision.events.build import EventBuilder
 from edgevision.sources.base import SourceState
@@ -135,17 +136,29 @@ class AnalyticsStage:
     def _result(self, frame: Frame, detections: Detections, arrived_t_s: float) -> None:
         unit = self._units.get(frame.camera)
         if unit is None:
-            return  # a frame that was under way when its camera was taken away
+            return  # a frame that was under way when its camera was taken away, or of a camera that has failed
         started = time.monotonic()
-        try:
-            occurrences = unit.pipeline.step(frame, detections)
-            unit.seen(frame.time)
-            self._emit(unit, occurrences, arrived_t_s)
-        finally:
-            unit.left()
+        error = contained(f"analyses/{unit.name}", lambda: self._analyse(unit, frame, detections, arrived_t_s))
+        unit.left()
+        if error is not None:
+            self._crashed(unit, error)
+            return
         self._metrics.frames.labels(unit.name).inc()
         self._metrics.stage_seconds.labels("analytics").observe(time.monotonic() - started)
         self._metrics.stage_seconds.labels("total").observe(time.monotonic() - arrived_t_s)
+
+    def _analyse(self, unit: CameraUnit, frame: Frame, detections: Detections, arrived_t_s: float) -> None:
+        occurrences = unit.pipeline.step(frame, detections)
+        unit.seen(frame.time)
+        self._emit(unit, occurrences, arrived_t_s)
+
+    def _crashed(self, unit: CameraUnit, error: str) -> None:
+        """An analysis, maybe a foreign one, has crashed: its own camera pays, the others go on."""
+        self._metrics.restarts.labels(f"analyses/{unit.name}").inc()
+        if not unit.budget.spend(time.monotonic()):
+            log.error("camera.failed", camera=unit.name, error=error)
+            unit.state, unit.reason = SourceState.FAILED, f"an analysis crashes: {error}"
+            del self._units[unit.name]
 
     def _opened(self, camera: str, signal: TriggerSignal) -> None:
         unit = self._units.get(camera)

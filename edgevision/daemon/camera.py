@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from edgevision.config.daemon import CameraSettings
 from edgevision.daemon.actuation import Actuation
 from edgevision.daemon.pipeline import CameraPipeline
+from edgevision.daemon.supervisor import Budget
 from edgevision.events.base import CameraState
 from edgevision.sources.base import Source, SourceState
 from edgevision.station.base import Trigger
@@ -80,6 +81,7 @@ class CameraUnit:
     state: SourceState = SourceState.STARTING
     reason: str = ""
     ended: bool = False
+    budget: Budget = field(default_factory=Budget)
     last_time: FrameTime | None = None
     last_arrival_t_s: float | None = None
     stored_t_s: float = 0.0
