@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -98,19 +99,32 @@ def _put(out: Path, part: str, name: str, picture: Path | Image, labels: str) ->
     text.write_text(labels, encoding="ascii")
 
 
-def fit(data: Path, weights: str, out: Path, hours: float, *, batch: int, device: str, resume: bool) -> None:
-    """Fine-tune ``weights`` until the wall clock says stop; a checkpoint is written after every epoch."""
+def fit(
+    data: Path, weights: str, out: Path, hours: float, *, batch: int, device: str, precision: str, resume: bool
+) -> None:
+    """Fine-tune ``weights`` until the wall clock says stop; a checkpoint is written after every epoch.
+
+    The optimiser steps after every batch (``nbs=batch``): the trainer's default of one step per 64 pictures leaves a
+    set this small with too few steps.
+    """
     _quiet(out)
     from ultralytics import YOLO
 
     if resume:
-        YOLO(out / "fit" / "weights" / "last.pt").train(resume=True)
+        model = YOLO(out / "fit" / "weights" / "last.pt")
+    else:
+        model = YOLO(weights)
+    if device == "cpu" and precision == "bf16":
+        model.add_callback("on_train_start", _bf16_on_cpu)
+    if resume:
+        model.train(resume=True)
         return
-    YOLO(weights).train(
+    model.train(
         data=str(data / "data.yaml"),
         imgsz=SIZE,
         time=hours,
         batch=batch,
+        nbs=batch,
         device=device,
         workers=0 if device == "cpu" else 8,
         project=str(out.resolve()),
@@ -120,9 +134,9 @@ def fit(data: Path, weights: str, out: Path, hours: float, *, batch: int, device
         optimizer="AdamW",
         lr0=0.001,
         lrf=0.02,
-        warmup_epochs=0.5,
-        mosaic=0.3,
-        close_mosaic=3,
+        warmup_epochs=1,
+        mosaic=0.5,
+        close_mosaic=5,
         scale=0.25,
         flipud=0.5,
         fliplr=0.5,
@@ -131,8 +145,27 @@ def fit(data: Path, weights: str, out: Path, hours: float, *, batch: int, device
         hsv_v=0.3,
         cache="ram",
         plots=False,
-        amp=device != "cpu",
+        amp=precision if device != "cpu" else False,
     )
+
+
+def _bf16_on_cpu(trainer: Any) -> None:  # noqa: ANN401 - the trainer's own type
+    """Run forward and backward in bfloat16, which the trainer offers on GPUs only; losses stay in float32.
+
+    Twice as fast on a CPU with AVX512-BF16. The averaged weights, which are validated and saved, are a copy of their
+    own and not touched.
+    """
+    import torch
+
+    model = trainer.model.to(memory_format=torch.channels_last)
+    predict = model.predict
+
+    def in_bf16(pixels: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - tensors
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            answer = predict(pixels.contiguous(memory_format=torch.channels_last), *args, **kwargs)
+        return torch.utils._pytree.tree_map(lambda item: item.float() if torch.is_tensor(item) else item, answer)
+
+    model.predict = in_bf16
 
 
 def score(data: Path, weights: str, device: str) -> dict[str, dict[str, float]]:
@@ -169,13 +202,15 @@ def main() -> None:
         command.add_argument("--hours", type=float, default=8.0, help="wall clock, hours")
         command.add_argument("--batch", type=int, default=16)
         command.add_argument("--device", default="cpu")
+        command.add_argument("--precision", choices=("bf16", "fp32"), default="bf16", help="fp32 where bf16 is slow")
         command.add_argument("--resume", action="store_true", help="go on from the last finished epoch")
     options = parser.parse_args()
     if options.command == "data":
         print(json.dumps(write_data(options.deeppcb, options.out, options.pictures, options.limit)))  # noqa: T201
     elif options.command == "fit":
         fit(options.data, options.weights, options.out, options.hours,
-            batch=options.batch, device=options.device, resume=options.resume)  # fmt: skip
+            batch=options.batch, device=options.device, precision=options.precision,
+            resume=options.resume)  # fmt: skip
     else:
         print(json.dumps(score(options.data, options.weights, options.device), indent=1))  # noqa: T201
 
