@@ -110,10 +110,7 @@ def fit(
     _quiet(out)
     from ultralytics import YOLO
 
-    if resume:
-        model = YOLO(out / "fit" / "weights" / "last.pt")
-    else:
-        model = YOLO(weights)
+    model = YOLO(out / "fit" / "weights" / "last.pt" if resume else weights)
     if device == "cpu" and precision == "bf16":
         model.add_callback("on_train_start", _bf16_on_cpu)
     if resume:
@@ -156,6 +153,7 @@ def _bf16_on_cpu(trainer: Any) -> None:  # noqa: ANN401 - the trainer's own type
     own and not touched.
     """
     import torch
+    from torch.utils._pytree import tree_map
 
     model = trainer.model.to(memory_format=torch.channels_last)
     predict = model.predict
@@ -163,7 +161,7 @@ def _bf16_on_cpu(trainer: Any) -> None:  # noqa: ANN401 - the trainer's own type
     def in_bf16(pixels: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - tensors
         with torch.autocast("cpu", dtype=torch.bfloat16):
             answer = predict(pixels.contiguous(memory_format=torch.channels_last), *args, **kwargs)
-        return torch.utils._pytree.tree_map(lambda item: item.float() if torch.is_tensor(item) else item, answer)
+        return tree_map(lambda item: item.float() if torch.is_tensor(item) else item, answer)
 
     model.predict = in_bf16
 
