@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -235,16 +236,33 @@ class Story:
         index = (board.first_full + board.last_full) // 2
         picture = self._scene.render(index)
         found = {event.data.label for event in seen.defects}
+        taken: list[tuple[int, int, int, int]] = []
         for view in self._scene.truth(index):
             for truth in view.defects if view.part_id == board.part_id else ():
                 x1, y1, x2, y2 = (round(value) for value in truth.xyxy)
                 colour = (60, 60, 235) if truth.label in found else (0, 200, 255)
                 cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 2)
-                cv2.putText(picture, truth.label, (x1, y1 - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 1, cv2.LINE_AA)
+                (width, height), _ = cv2.getTextSize(truth.label, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)
+                x, y = _free_place(taken, [(x1, y1 - 6), (x1, y2 + height + 5), (x2 + 5, y2), (x1 - width - 5, y2)],
+                                   (width, height))  # fmt: skip
+                cv2.putText(picture, truth.label, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 1, cv2.LINE_AA)
         result = seen.verdicts[0].data.result.upper() if seen.verdicts else "NO VERDICT"
         colour = (80, 190, 70) if result == "OK" else (60, 60, 235)
         cv2.putText(picture, result, (18, 42), cv2.FONT_HERSHEY_SIMPLEX, 1.2, colour, 3, cv2.LINE_AA)
         cv2.imwrite(str(folder / f"board-{board.part_id + 1:03d}.png"), picture)
+
+
+def _free_place(
+    taken: list[tuple[int, int, int, int]], places: Sequence[tuple[int, int]], size: tuple[int, int]
+) -> tuple[int, int]:
+    """The first bottom-left corner where a label of ``size`` px covers no other; the last one where none is free."""
+    width, height = size
+    for x, y in places:
+        box = (x, y - height, x + width, y)
+        if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+            break
+    taken.append(box)
+    return x, y
 
 
 def table(summary: Summary) -> Table:

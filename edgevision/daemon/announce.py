@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -58,6 +58,11 @@ class Announcer:
         """The wall clock jumped by ``offset_s``."""
         self._append("clock", {"offset_s": round(offset_s, 6)})
 
-    def _append(self, name: str, data: Mapping[str, Any], camera: str = DEVICE) -> None:
+    def selftest(self, model: str, backend: str, problems: Sequence[str], pictures: int) -> None:
+        """``model`` (``name@version#hash``) was checked on ``pictures`` golden pictures."""
+        data = {"backend": backend, "passed": not problems, "pictures": pictures, "detail": "; ".join(problems) or None}
+        self._append("selftest", data, model=model)
+
+    def _append(self, name: str, data: Mapping[str, Any], *, camera: str = DEVICE, model: str | None = None) -> None:
         occurrence = Occurrence("health", name, FrameTime(datetime.now(timezone.utc), time.monotonic()), data)
-        self._outbox.append([self._builder.draft(occurrence, camera=camera)])
+        self._outbox.append([self._builder.draft(occurrence, camera=camera, model=model)])

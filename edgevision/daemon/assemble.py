@@ -13,7 +13,7 @@ from edgevision import __version__
 from edgevision.analytics.base import AnalysisContext, Tracker
 from edgevision.analytics.inspection import Inspection
 from edgevision.analytics.tracking import ByteTrack, Untracked
-from edgevision.bundle import Bundle, read_bundle
+from edgevision.bundle import read_bundle
 from edgevision.config.daemon import CameraSettings, DaemonSettings, ModelSettings
 from edgevision.config.load import config_revision
 from edgevision.daemon.actuation import Actuation
@@ -22,6 +22,7 @@ from edgevision.daemon.announce import Announcer
 from edgevision.daemon.camera import CameraUnit, Fingerprint
 from edgevision.daemon.health import HealthBoard
 from edgevision.daemon.http import HttpServer
+from edgevision.daemon.loading import Loading
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.model import ModelUnit
 from edgevision.daemon.pipeline import CameraPipeline
@@ -32,7 +33,6 @@ from edgevision.errors import EventError
 from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import SqliteOutbox
 from edgevision.events.times import timestamp
-from edgevision.inference.base import Detector
 from edgevision.mqtt.client import MqttSettings
 from edgevision.mqtt.commands import Commands, Handler
 from edgevision.mqtt.relay import Relay
@@ -49,7 +49,7 @@ class Assembly:
     Args:
         settings: What to build.
         fresh: Ignore stored positions and states.
-        reload: Asks for the settings to be read again, for the `reload` command.
+        reload: Reads the settings again and tells what was done, for the `reload` command.
 
     Raises:
         ConfigError: A class, bundle or source named in the settings cannot work.
@@ -57,7 +57,9 @@ class Assembly:
         BundleError: A bundle cannot be read.
     """
 
-    def __init__(self, settings: DaemonSettings, *, fresh: bool = False, reload: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: DaemonSettings, *, fresh: bool = False, reload: Callable[[], Mapping[str, Any]]
+    ) -> None:
         self.settings = settings
         self.board = HealthBoard()
         self.metrics = Metrics()
@@ -104,11 +106,13 @@ class Assembly:
 
     def _model(self, name: str, settings: ModelSettings) -> ModelUnit:
         bundle = self._bundles[name]
+        loading = Loading(name, bundle, settings, BACKENDS[settings.backend.kind], self._announcer.selftest)  # type: ignore[attr-defined]
+        self.board.register(f"selftest/{name}", loading.health)
         unit = ModelUnit(
             name,
             bundle.model_ref,
             bundle.manifest.classes,
-            load=lambda: _detector(bundle, settings),
+            load=loading.load,
             metrics=self.metrics,
             on_answer=self._answered,
             on_skip=self._skipped,
@@ -155,14 +159,14 @@ class Assembly:
     def _skipped(self, frame: Frame) -> None:
         self._units[frame.camera].left()
 
-    def _relay(self, reload: Callable[[], None]) -> tuple[Relay, Commands | None] | None:
+    def _relay(self, reload: Callable[[], Mapping[str, Any]]) -> tuple[Relay, Commands | None] | None:
         settings = self.settings
         if not isinstance(settings.mqtt, MqttSettings):
             return None
         commands = None
         if settings.commands.verbs:
             handlers: dict[str, Handler] = {
-                "reload": lambda _: _asked(reload),
+                "reload": lambda _: reload(),
                 "state": lambda _: self.daemon.state(),
                 "trigger": self._trigger,
                 "resend": self._resend,
@@ -233,12 +237,6 @@ class Assembly:
             self.metrics.gauge(name, text, lambda fact=fact: float(self.outbox.health().facts[fact]))  # type: ignore[misc]
 
 
-def _asked(reload: Callable[[], None]) -> Mapping[str, Any]:
-    """Only asks: the main thread reloads, and logs what came of it."""
-    reload()
-    return {}
-
-
 def _tracker(settings: CameraSettings) -> Tracker:
     """The configured tracker; inspection follows parts itself and wants every detection, also one seen only once."""
     if settings.tracker is not None:
@@ -246,8 +244,3 @@ def _tracker(settings: CameraSettings) -> Tracker:
         return tracker
     only_inspects = all(isinstance(item, Inspection.Settings) for item in settings.analyses)
     return Untracked(Untracked.Settings()) if only_inspects else ByteTrack(ByteTrack.Settings())
-
-
-def _detector(bundle: Bundle, settings: ModelSettings) -> Detector:
-    detector: Detector = BACKENDS[settings.backend.kind](bundle, settings.backend, settings.thresholds)  # type: ignore[attr-defined]
-    return detector

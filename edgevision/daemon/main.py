@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -15,12 +18,13 @@ from edgevision.config.load import load_daemon
 from edgevision.daemon.assemble import Assembly
 from edgevision.daemon.notify import notify, watchdog_interval_s
 from edgevision.daemon.registry import check_cameras, registry
-from edgevision.errors import ConfigError
+from edgevision.errors import ConfigError, EdgevisionError
 from edgevision.logs import setup_logging
 
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.1
+RELOAD_TIMEOUT_S = 60.0
 
 
 def run_daemon(file: Path, *, until_done: bool = False, fresh: bool = False) -> int:
@@ -41,7 +45,7 @@ def run_daemon(file: Path, *, until_done: bool = False, fresh: bool = False) -> 
     check_cameras(file, settings)
     setup_logging(settings.log.level, settings.log.format)
     with _signals() as signals:
-        assembly = Assembly(settings, fresh=fresh, reload=signals.ask_reload)
+        assembly = Assembly(settings, fresh=fresh, reload=signals.reload)
         daemon = assembly.daemon
         daemon.start()
         notify(f"READY=1\nSTATUS={len(settings.cameras)} cameras")
@@ -50,8 +54,7 @@ def run_daemon(file: Path, *, until_done: bool = False, fresh: bool = False) -> 
         while not signals.stop:
             time.sleep(POLL_S)
             daemon.poll()
-            if signals.take_reload():
-                _reload(assembly, file)
+            signals.serve_reload(lambda: _reload(assembly, file))
             if watchdog_s is not None and time.monotonic() - fed >= watchdog_s and assembly.board.report().alive:
                 notify("WATCHDOG=1")
                 fed = time.monotonic()
@@ -63,34 +66,59 @@ def run_daemon(file: Path, *, until_done: bool = False, fresh: bool = False) -> 
     return 0 if clean and not (until_done and daemon.failed_cameras()) else 1
 
 
-def _reload(assembly: Assembly, file: Path) -> None:
+def _reload(assembly: Assembly, file: Path) -> dict[str, list[str]]:
     notify("RELOADING=1")
     try:
         settings = load_daemon(file, registry())
         check_cameras(file, settings)
+        return assembly.daemon.reload(settings)
     except ConfigError as exc:
         log.warning("daemon.reload_refused", problems=[str(problem) for problem in exc.problems])
-    else:
-        assembly.daemon.reload(settings)
-    notify("READY=1")
+        raise
+    finally:
+        notify("READY=1")
 
 
 class _Signals:
-    """What the operating system has asked for since the last look."""
+    """What the operating system and the `reload` command have asked for since the last look."""
 
     def __init__(self) -> None:
         self.stop = False
         self._reload = False
+        self._asked: queue.SimpleQueue[Future[dict[str, list[str]]]] = queue.SimpleQueue()
 
     def ask_stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stop = True
 
-    def ask_reload(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+    def ask_reload(self, _number: int, _frame: FrameType | None) -> None:
         self._reload = True
 
-    def take_reload(self) -> bool:
-        asked, self._reload = self._reload, False
-        return asked
+    def reload(self) -> dict[str, list[str]]:
+        """Have the main thread reload, and wait for what came of it; for other threads.
+
+        Raises:
+            ConfigError: The settings are wrong; the old ones stay.
+        """
+        asked: Future[dict[str, list[str]]] = Future()
+        self._asked.put(asked)
+        try:
+            return asked.result(RELOAD_TIMEOUT_S)
+        except FutureTimeout as exc:
+            msg = f"the reload is not done after {RELOAD_TIMEOUT_S:.0f} s; the log tells its end"
+            raise EdgevisionError(msg) from exc
+
+    def serve_reload(self, work: Callable[[], dict[str, list[str]]]) -> None:
+        """Reload once for a signal, and once for each that waits in ``reload``."""
+        if self._reload:
+            self._reload = False
+            with suppress(ConfigError):
+                work()
+        while not self._asked.empty():
+            asked = self._asked.get()
+            try:
+                asked.set_result(work())
+            except ConfigError as exc:
+                asked.set_exception(exc)
 
 
 @contextmanager

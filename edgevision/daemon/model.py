@@ -82,6 +82,6 @@ class ModelUnit:
 
     def _skipped(self, frame: Frame, reason: SkipReason, detail: str) -> None:
         self._metrics.drops.labels(frame.camera, reason).inc()
-        if reason == "unreadable":
-            log.warning("frame.unreadable", camera=frame.camera, frame=frame.index, detail=detail)
+        if reason in {"unreadable", "failed"}:
+            log.warning("frame.skipped", reason=reason, camera=frame.camera, frame=frame.index, detail=detail)
         self._on_skip(frame)

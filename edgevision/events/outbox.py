@@ -145,8 +145,8 @@ class SqliteOutbox:
             new = self._claims.settle([rowid])
         if new:
             self._writer.put(Refused(rowid, attempts, (reason_code, reason)))
-            if attempts >= PARK_AFTER:
-                log.error("event parked", rowid=rowid, reason_code=reason_code, reason=reason)
+            if attempts >= PARK_AFTER:  # told loudly, once and at 1, 2, 4 ..., by ``health.publish_refused``
+                log.debug("event.parked", rowid=rowid, reason_code=reason_code, reason=reason)
         return attempts
 
     def release(self) -> None:

@@ -22,7 +22,7 @@ from edgevision.inference.preprocess import BatchBuffer
 from edgevision.types import Detections, Frame
 
 Policy = Literal["latest", "block"]
-SkipReason = Literal["newer_frame", "unreadable", "removed"]
+SkipReason = Literal["newer_frame", "unreadable", "removed", "failed"]
 
 _IDLE_S = 0.1
 
@@ -48,11 +48,18 @@ OnResult = Callable[[Frame, Detections, Timings], None]
 OnSkip = Callable[[Frame, SkipReason, str], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Entry:
+    """An accepted frame.
+
+    Attributes:
+        failures: How often the model failed on it; the second time it was alone.
+    """
+
     frame: Frame
     lane: _Lane
     arrived_s: float
+    failures: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -177,7 +184,8 @@ class Batcher:
     def run(self, detector: Detector, stop: threading.Event) -> None:
         """Answer frames until ``stop`` is set or the batcher closed, and everything accepted is answered.
 
-        When it raises, frames without an answer wait again, and another ``run`` goes on with them.
+        When it raises, frames without an answer wait again, and another ``run`` goes on with them: one at a time, so
+        that a frame which makes the model fail is found out; it is skipped after its second failure.
 
         Raises:
             BackendError: The detector failed.
@@ -238,7 +246,7 @@ class Batcher:
         unreadable = {job: exc for job in half.jobs if (exc := _why_unreadable(job)) is not None}
         slots = [job.slot for job in half.jobs if job not in unreadable]
         began = time.perf_counter()
-        answers = iter(detector.infer(half.buffer.batch(slots)) if slots else ())
+        answers = iter(self._infer(detector, half, slots))
         ended = time.perf_counter()
         while half.jobs:
             job = half.jobs[0]
@@ -250,6 +258,20 @@ class Batcher:
                 timings = Timings(queue_ms, scale_ms, (ended - began) * 1e3, len(slots))
                 self._on_result(job.entry.frame, next(answers), timings)
             half.jobs.popleft()
+
+    def _infer(self, detector: Detector, half: _Half, slots: list[int]) -> list[Detections]:
+        entries = [half.jobs[slot].entry for slot in slots]
+        alone = any(entry.failures for entry in entries)
+        answers: list[Detections] = []
+        for first in range(0, len(slots), 1 if alone else max(1, len(slots))):
+            part = slice(first, first + 1 if alone else None)
+            try:
+                answers += detector.infer(half.buffer.batch(slots[part]))
+            except Exception:
+                for entry in entries[part]:
+                    entry.failures += 1
+                raise
+        return answers
 
     def _give_back(self, *halves: _Half) -> None:
         """Put frames without an answer, those of the older half first, back to the heads of their queues."""
@@ -263,6 +285,8 @@ class Batcher:
                 lane = job.entry.lane
                 if lane.gone:
                     skipped.append((job.entry.frame, "removed"))
+                elif job.entry.failures > 1:
+                    skipped.append((job.entry.frame, "failed"))
                 elif lane.policy == "latest" and lane.waiting:
                     skipped.append((job.entry.frame, "newer_frame"))
                 else:

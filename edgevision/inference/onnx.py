@@ -81,6 +81,15 @@ class OnnxDetector:
         self._floats = np.empty(planes, _float_type(session.inputs[0].type))
         log.debug("onnx.opened", model=bundle.model_ref, device=self.device, max_batch=self._max_batch)
 
+    @staticmethod
+    def stand_in(bundle: Bundle, settings: OnnxSettings) -> OnnxSettings | None:
+        """What to work with while TensorRT builds its engine for minutes; ``None`` when there is nothing to build."""
+        if settings.device != "tensorrt" or not _driver().available("tensorrt"):
+            return None
+        if any(_engine_folder(bundle, settings).glob("*.engine")):
+            return None
+        return settings.model_copy(update={"device": "auto", "precision": None})
+
     @property
     def classes(self) -> Sequence[str]:
         """Class names; a label is an index into them."""
@@ -174,12 +183,17 @@ def _open_on(bundle: Bundle, settings: OnnxSettings, target: Target) -> ort.Sess
     item = bundle.artefact(target, settings.precision)
     cache = None
     if target == "tensorrt":
-        cache = settings.cache_dir.expanduser() / engine_key(item, driver.VERSION, settings.max_batch)
+        cache = _engine_folder(bundle, settings)
         cache.mkdir(parents=True, exist_ok=True)
-        log.info("engine.cache", model=bundle.model_ref, folder=str(cache), built=any(cache.iterdir()))
+        log.info("engine.cache", model=bundle.model_ref, folder=str(cache), built=any(cache.glob("*.engine")))
     placement = driver.Placement(target, settings.threads, item.precision, cache)
     session: ort.Session = driver.Session(f"{bundle.model_ref} ({item.file})", bundle.load(item), placement)
     return session
+
+
+def _engine_folder(bundle: Bundle, settings: OnnxSettings) -> Path:
+    key = engine_key(bundle.artefact("tensorrt", settings.precision), _driver().VERSION, settings.max_batch)
+    return settings.cache_dir.expanduser() / key
 
 
 def _float_type(graph_type: str) -> type[np.floating[Any]]:

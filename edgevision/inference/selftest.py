@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,9 +14,9 @@ import numpy as np
 from edgevision.bundle import Bundle, Golden
 from edgevision.errors import ImageError
 from edgevision.geometry import iou
-from edgevision.inference.base import Detector
+from edgevision.inference.base import Batch, Detector
 from edgevision.inference.preprocess import single_batch
-from edgevision.types import Detections, Frame, FrameTime, Image
+from edgevision.types import Detections, Frame, FrameTime, Image, Letterbox
 
 MIN_IOU = 0.9
 SCORE_TOLERANCE = 0.02
@@ -100,6 +100,19 @@ def detect(detector: Detector, frame: Frame) -> Detections:
     return detector.infer(single_batch([frame], detector.input))[0]
 
 
+def warm_up(detector: Detector) -> None:
+    """Run empty pictures, one and as many as go at once: what a GPU prepares at first use is prepared.
+
+    Raises:
+        BackendError: The detector failed.
+    """
+    spec = detector.input
+    letterbox = Letterbox.fit((spec.width, spec.height), (spec.width, spec.height))
+    for count in {1, detector.max_batch}:
+        images = np.full((count, spec.height, spec.width, 3), spec.pad, np.uint8)
+        detector.infer(Batch(images, [letterbox] * count))
+
+
 def golden_boxes(detector: Detector, picture: Path) -> list[dict[str, Any]]:
     """What a manifest's ``golden`` item lists under ``boxes``: everything that the detector finds now.
 
@@ -118,14 +131,21 @@ def golden_boxes(detector: Detector, picture: Path) -> list[dict[str, Any]]:
     ]
 
 
-def selftest(bundle: Bundle, detector: Detector) -> list[GoldenResult]:
-    """Run the golden pictures; ``detector`` must use the bundle's own thresholds.
+def selftest(bundle: Bundle, detector: Detector, thresholds: Mapping[str, float] | None = None) -> list[GoldenResult]:
+    """Run the golden pictures.
+
+    Args:
+        bundle: The model.
+        detector: What runs it.
+        thresholds: Scores by class name with which ``detector`` was made, where they are not the bundle's; boxes are
+            compared above the higher of both.
 
     Raises:
         ImageError: A golden picture cannot be read.
         BackendError: The detector failed.
     """
-    floor = dict(zip(bundle.manifest.classes, bundle.thresholds(), strict=True))
+    own = dict(zip(bundle.manifest.classes, bundle.thresholds(), strict=True))
+    floor = {name: max(score, (thresholds or {}).get(name, score)) for name, score in own.items()}
     return [
         _compare(item, detect(detector, read_picture(bundle.path(item.file))), detector.classes, floor)
         for item in bundle.manifest.golden

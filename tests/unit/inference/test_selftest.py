@@ -99,3 +99,16 @@ def test_a_broken_picture(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_picture(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot read"):
         read_picture(tmp_path / "p.png")
+
+
+def test_a_box_under_a_raised_threshold_is_not_missed(tmp_path: Path) -> None:
+    bundle = _bundle(tmp_path, ("red", A, 0.9), ("blue", B, 0.6))
+    (result,) = selftest(bundle, _detector([("red", A, 0.9)]), {"blue": 0.7})
+    assert result.ok
+
+
+def test_a_box_over_a_lowered_threshold_is_not_new(tmp_path: Path) -> None:
+    bundle = _bundle(tmp_path, ("red", A, 0.9))
+    low = bundle.thresholds()[COLOURS.index("blue")] - 0.1
+    (result,) = selftest(bundle, _detector([("red", A, 0.9), ("blue", B, low)]), {"blue": low - 0.1})
+    assert result.ok

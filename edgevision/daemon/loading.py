@@ -1,0 +1,90 @@
+"""Makes a model's detector ready: warm and checked against its golden pictures, without a wait for engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from edgevision.bundle import Bundle
+from edgevision.config.daemon import ModelSettings
+from edgevision.errors import EdgevisionError, ImageError
+from edgevision.inference.base import Detector
+from edgevision.inference.handover import Handover
+from edgevision.inference.selftest import selftest, warm_up
+from edgevision.types import Health
+
+log = structlog.get_logger(__name__)
+
+Announce = Callable[[str, str, Sequence[str], int], None]
+
+
+class Loading:
+    """Loads one model, as often as its stage starts.
+
+    Args:
+        name: Name of the model in the settings.
+        bundle: The model.
+        settings: How to run it.
+        backend: The detector's class; one whose first use takes minutes offers ``stand_in(bundle, settings)``.
+        announce: Told ``name@version#hash``, the backend, what differs, and the number of golden pictures.
+    """
+
+    def __init__(
+        self, name: str, bundle: Bundle, settings: ModelSettings, backend: Callable[..., Detector], announce: Announce
+    ) -> None:
+        self._name = name
+        self._bundle = bundle
+        self._settings = settings
+        self._backend = backend
+        self._announce = announce
+        self._problem = ""
+
+    def load(self) -> Detector:
+        """A detector that answers at once.
+
+        Raises:
+            BackendError: It cannot be loaded, or fails.
+            BundleError: The bundle is damaged.
+        """
+        wanted = self._settings.backend
+        stand_in = getattr(self._backend, "stand_in", lambda *_: None)(self._bundle, wanted)
+        if stand_in is None:
+            return self._ready(wanted)
+        log.info("model.stand_in", model=self._name, until="the engine is built")
+        return Handover(self._ready(stand_in), self._later)
+
+    def health(self) -> Health:
+        """Whether the model sees on this device what it saw when it was made."""
+        return Health(f"selftest/{self._name}", not self._problem, self._problem)
+
+    def _later(self) -> Detector:
+        try:
+            return self._ready(self._settings.backend)
+        except EdgevisionError as exc:
+            self._problem = f"{exc}; a stand-in goes on"
+            raise
+
+    def _ready(self, backend: Any) -> Detector:  # noqa: ANN401 - one of many settings
+        thresholds: Mapping[str, float] | None = self._settings.thresholds
+        detector = self._backend(self._bundle, backend, thresholds)
+        device = getattr(detector, "device", "")
+        if device not in {"", "cpu"}:
+            warm_up(detector)
+        self._test(detector, f"{backend.kind} {device}".strip())
+        return detector
+
+    def _test(self, detector: Detector, backend: str) -> None:
+        pictures = len(self._bundle.manifest.golden)
+        if pictures == 0:
+            return
+        try:
+            results = selftest(self._bundle, detector, self._settings.thresholds)
+            problems = [f"{result.file}: {text}" for result in results for text in result.problems]
+        except ImageError as exc:
+            problems = [str(exc)]
+        self._problem = f"{backend}: {problems[0]}" if problems else ""
+        if problems:
+            log.error("model.selftest_failed", model=self._name, backend=backend, problems=problems)
+        self._announce(self._bundle.model_ref, backend, problems, pictures)

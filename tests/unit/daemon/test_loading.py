@@ -1,0 +1,135 @@
+"""A model is checked where it runs, and nobody waits for an engine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from onnx_models import COLOURS, colour_manifest, write_colour_model
+
+from edgevision.bundle import Bundle, write_bundle
+from edgevision.config.daemon import ModelSettings
+from edgevision.daemon.loading import Loading
+from edgevision.errors import BackendError
+from edgevision.inference.base import InputSpec
+from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+from edgevision.inference.scripted import ScriptedDetector
+from edgevision.types import Detections
+
+TIMEOUT_S = 10.0
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str, Sequence[str], int]] = []
+
+    def __call__(self, model: str, backend: str, problems: Sequence[str], pictures: int) -> None:
+        self.said.append((model, backend, problems, pictures))
+
+
+def bundle_with(folder: Path, golden: list[dict[str, Any]], picture: bytes | None = None) -> Bundle:
+    if picture is None:
+        picture = cv2.imencode(".png", np.zeros((96, 128, 3), np.uint8))[1].tobytes()
+    files: dict[str, Path | bytes] = {"model.onnx": write_colour_model(folder / "m.onnx")}
+    files |= {item["file"]: picture for item in golden}
+    return write_bundle(folder / "b", colour_manifest(golden=golden), files)
+
+
+def finds_red(*_: object) -> ScriptedDetector:
+    row = Detections(np.float32([[10, 10, 50, 40]]), np.float32([0.9]), np.array([COLOURS.index("red")]))
+    return ScriptedDetector(lambda _image, _box: row, COLOURS, InputSpec(64, 48))
+
+
+def settings(bundle: Bundle, **more: Any) -> ModelSettings:
+    return ModelSettings.model_construct(
+        bundle=bundle.folder, backend=OnnxSettings(device="cpu"), thresholds={}, **more
+    )
+
+
+RED = {"file": "golden/a.png", "boxes": [{"class": "red", "xyxy": [10, 10, 50, 40], "score": 0.9}]}
+EMPTY = {"file": "golden/a.png", "boxes": []}
+
+
+def test_a_model_that_sees_what_it_saw_is_announced_and_healthy(tmp_path: Path) -> None:
+    bundle, heard = bundle_with(tmp_path, [RED]), Heard()
+    loading = Loading("m", bundle, settings(bundle), finds_red, heard)
+    loading.load()
+    assert heard.said == [(bundle.model_ref, "onnx", [], 1)]
+    assert loading.health().ok
+
+
+def test_a_model_that_sees_something_else_turns_readiness_red_and_says_what(tmp_path: Path) -> None:
+    bundle, heard = bundle_with(tmp_path, [EMPTY]), Heard()
+    loading = Loading("m", bundle, settings(bundle), finds_red, heard)
+    loading.load()
+    ((_, _, problems, _),) = heard.said
+    assert "red 0.90" in problems[0]
+    health = loading.health()
+    assert (health.ok, health.critical) == (False, True)
+    assert "golden/a.png" in health.detail
+
+
+def test_a_broken_golden_picture_is_a_finding_and_no_crash(tmp_path: Path) -> None:
+    bundle, heard = bundle_with(tmp_path, [RED], b"no picture"), Heard()
+    Loading("m", bundle, settings(bundle), finds_red, heard).load()
+    assert "is no picture" in heard.said[0][2][0]
+
+
+def test_without_golden_pictures_nothing_is_claimed(tmp_path: Path) -> None:
+    bundle, heard = bundle_with(tmp_path, []), Heard()
+    loading = Loading("m", bundle, settings(bundle), finds_red, heard)
+    loading.load()
+    assert heard.said == []
+    assert loading.health().ok
+
+
+class SlowEngine:
+    """A backend whose best device takes its time."""
+
+    ready = threading.Event()
+    fails = False
+
+    @staticmethod
+    def stand_in(_bundle: Bundle, wanted: OnnxSettings) -> OnnxSettings | None:
+        return wanted.model_copy(update={"device": "cpu"}) if wanted.device == "tensorrt" else None
+
+    def __new__(cls, _bundle: Bundle, wanted: OnnxSettings, _thresholds: object) -> Any:
+        if wanted.device == "tensorrt":
+            assert cls.ready.wait(TIMEOUT_S)
+            if cls.fails:
+                msg = "no memory for the engine"
+                raise BackendError(msg)
+        return finds_red()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_stand_in_answers_while_the_engine_is_built(tmp_path: Path, *, fails: bool) -> None:
+    class Engine(SlowEngine):
+        ready = threading.Event()
+
+    Engine.fails = fails
+    bundle, heard = bundle_with(tmp_path, [RED]), Heard()
+    wanted = settings(bundle).model_copy(update={"backend": OnnxSettings(device="tensorrt")})
+    loading = Loading("m", bundle, wanted, Engine, heard)
+    detector = loading.load()
+    assert len(heard.said) == 1, "the stand-in is checked"
+    Engine.ready.set()
+    for _ in range(500):
+        if len(heard.said) == 2 or not loading.health().ok:
+            break
+        threading.Event().wait(0.01)
+    assert loading.health().ok is not fails
+    if fails:
+        assert loading.health().detail == "no memory for the engine; a stand-in goes on"
+    detector.close()
+
+
+def test_onnx_runtime_needs_no_stand_in_unless_an_engine_must_be_built(tmp_path: Path) -> None:
+    bundle = bundle_with(tmp_path, [])
+    assert OnnxDetector.stand_in(bundle, OnnxSettings(device="cpu")) is None
+    assert OnnxDetector.stand_in(bundle, OnnxSettings(device="auto")) is None
