@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,10 +24,12 @@ from edgevision.mqtt.broker import EmbeddedBroker
 from edgevision.mqtt.client import MqttSettings
 from edgevision.mqtt.consumer import Consumer, Gap, Received
 from edgevision.scenes.pcb import Board, PcbConveyor
+from edgevision.types import Image
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)  # as configs/demo.yaml says
 START_TIMEOUT_S = 60.0
 IDLE_S = 3.0
+_Box = tuple[int, int, int, int]
 _NEAR_PX = 24.0  # a found defect lies this near to the drawn one, across the belt's direction
 
 
@@ -236,33 +237,35 @@ class Story:
         index = (board.first_full + board.last_full) // 2
         picture = self._scene.render(index)
         found = {event.data.label for event in seen.defects}
-        taken: list[tuple[int, int, int, int]] = []
+        taken: list[_Box] = []
         for view in self._scene.truth(index):
             for truth in view.defects if view.part_id == board.part_id else ():
                 x1, y1, x2, y2 = (round(value) for value in truth.xyxy)
-                colour = (60, 60, 235) if truth.label in found else (0, 200, 255)
+                colour = (60, 60, 235) if truth.label in found else (0, 140, 220)
                 cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 2)
-                (width, height), _ = cv2.getTextSize(truth.label, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)
-                x, y = _free_place(taken, [(x1, y1 - 6), (x1, y2 + height + 5), (x2 + 5, y2), (x1 - width - 5, y2)],
-                                   (width, height))  # fmt: skip
-                cv2.putText(picture, truth.label, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 1, cv2.LINE_AA)
+                _plate(picture, truth.label, (x1, y1, x2, y2), colour, taken)
         result = seen.verdicts[0].data.result.upper() if seen.verdicts else "NO VERDICT"
         colour = (80, 190, 70) if result == "OK" else (60, 60, 235)
         cv2.putText(picture, result, (18, 42), cv2.FONT_HERSHEY_SIMPLEX, 1.2, colour, 3, cv2.LINE_AA)
         cv2.imwrite(str(folder / f"board-{board.part_id + 1:03d}.png"), picture)
 
 
-def _free_place(
-    taken: list[tuple[int, int, int, int]], places: Sequence[tuple[int, int]], size: tuple[int, int]
-) -> tuple[int, int]:
-    """The first bottom-left corner where a label of ``size`` px covers no other; the last one where none is free."""
-    width, height = size
-    for x, y in places:
-        box = (x, y - height, x + width, y)
-        if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
-            break
-    taken.append(box)
-    return x, y
+def _plate(picture: Image, text: str, box: _Box, colour: tuple[int, int, int], taken: list[_Box]) -> None:
+    """A label on a plate at ``box``, where it covers no other plate: above, below, right or left of it."""
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)
+    width, height = width + 8, height + 8
+    x1, y1, x2, y2 = box
+    places = [(x1 - 1, y1 - height), (x1 - 1, y2), (x2, y1), (x1 - width, y1)]
+    plates = [(x, y, x + width, y + height) for x, y in places]
+    plate = next((item for item in plates if not any(_overlap(item, other) for other in taken)), plates[0])
+    taken.append(plate)
+    cv2.rectangle(picture, plate[:2], plate[2:], colour, cv2.FILLED)
+    at = (plate[0] + 4, plate[3] - 5)
+    cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+
+
+def _overlap(one: _Box, other: _Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def table(summary: Summary) -> Table:
