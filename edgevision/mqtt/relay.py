@@ -41,6 +41,7 @@ MOST_HELD = 5000  # claimed events whose topics do not flow; beyond, nothing mor
 _OF_THE_TOPIC = frozenset({NOT_AUTHORIZED, TOPIC_INVALID})
 _IDLE_S = 0.5
 _BUSY_S = 0.02
+_ACK_S = 0.01  # an acknowledgement is awaited at once, a new event meanwhile waits this long at most
 
 
 class Relay:
@@ -222,8 +223,10 @@ class _Sender:
 
     def wait(self) -> None:
         """Sleep until something may have changed."""
-        if len(self._in_flight) >= self._connection.window or self._lanes.waiting >= MOST_HELD:
-            self.settle(_BUSY_S)
+        if self._in_flight or self._lanes.waiting >= MOST_HELD:
+            self.settle(_ACK_S)
+        elif self._echoes:
+            self._outbox.wait(_ACK_S)
         else:
             self._outbox.wait(_IDLE_S if self.idle else _BUSY_S)
 

@@ -155,6 +155,7 @@ def _bf16_on_cpu(trainer: Any) -> None:  # noqa: ANN401 - the trainer's own type
     import torch
     from torch.utils._pytree import tree_map
 
+    torch.set_num_threads(os.cpu_count() or 1)  # the trainer leaves one core idle, which is half of two
     model = trainer.model.to(memory_format=torch.channels_last)
     predict = model.predict
 
