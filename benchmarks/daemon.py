@@ -88,10 +88,12 @@ CAMERA = """\
 """
 
 
-def write_video(file: Path, frames: int) -> Path:
-    """A drawn belt as H.264, 768x576."""
-    scene = PcbConveyor(3, boards=4)
-    pictures = [scene.render(index) for index in range(20, 44)]
+def write_video(file: Path, frames: int, *, still: bool = False) -> Path:
+    """A drawn belt as H.264, 768x576; or one defective board that stands still, which is detected at once."""
+    scene = PcbConveyor(3, boards=4, defect_rate=1.0)
+    board = scene.boards[0]
+    middle = (board.first_full + board.last_full) // 2
+    pictures = [scene.render(middle + step) for step in ([0] if still else range(-12, 12))]
     with av.open(str(file), "w") as out:
         stream = out.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = pictures[0].shape[1], pictures[0].shape[0], "yuv420p"
@@ -323,7 +325,7 @@ class _mosquitto:  # noqa: N801 - used as a function
 
 def start(folder: Path, *, quick: bool) -> tuple[Rows, dict[str, Any]]:
     """From the process' start to its first event of a detection, and its peak memory."""
-    video = write_video(folder / "start.mp4", 400)
+    video = write_video(folder / "start.mp4", 400, still=True)
     times, peaks = [], []
     for turn in range(2 if quick else 5):
         place = folder / f"start-{turn}"
