@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Layout = Literal["nhwc-uint8", "nchw-float"]
+_BATCH: dict[Target, int] = {"cpu": 2, "cuda": 8, "tensorrt": 8}
 _TYPES: dict[Layout, tuple[str, ...]] = {
     "nhwc-uint8": ("tensor(uint8)",),
     "nchw-float": ("tensor(float)", "tensor(float16)"),
@@ -42,8 +43,9 @@ class OnnxSettings(Settings):
     builds for minutes on first use."""
     threads: Annotated[int, Field(ge=0, le=256)] = 0
     """Threads of one inference on a CPU; 0 takes one for each core this process may use."""
-    max_batch: Annotated[int, Field(ge=1, le=64)] = 8
-    """Most pictures in one inference, 1..64; models exported for one picture at a time take 1."""
+    max_batch: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Most pictures in one inference, 1..64; without it 8 on a GPU and 2 on a CPU, where more only cost memory. Models
+    exported for one picture at a time take 1."""
     precision: Precision | None = None
     """Take the bundle's artefact of this precision; without it the first one that is meant for the device."""
     cache_dir: Path = Path("~/.cache/edgevision/onnx")
@@ -74,7 +76,7 @@ class OnnxDetector:
         self._decode = decoder_of(bundle, thresholds)
         session, self.device = _open(bundle, settings)
         self._session: ort.Session | None = session
-        self._max_batch = _check_input(bundle, session.inputs) or settings.max_batch
+        self._max_batch = _check_input(bundle, session.inputs) or _largest_batch(settings, self.device)
         _check_output(bundle, session.outputs)
         self._input = InputSpec(spec.width, spec.height, spec.order, spec.align, spec.pad)
         planes = (self._max_batch, 3, spec.height, spec.width) if spec.layout == "nchw-float" else (0,)
@@ -192,8 +194,14 @@ def _open_on(bundle: Bundle, settings: OnnxSettings, target: Target) -> ort.Sess
 
 
 def _engine_folder(bundle: Bundle, settings: OnnxSettings) -> Path:
-    key = engine_key(bundle.artefact("tensorrt", settings.precision), _driver().VERSION, settings.max_batch)
+    key = engine_key(
+        bundle.artefact("tensorrt", settings.precision), _driver().VERSION, _largest_batch(settings, "tensorrt")
+    )
     return settings.cache_dir.expanduser() / key
+
+
+def _largest_batch(settings: OnnxSettings, device: Target) -> int:
+    return settings.max_batch or _BATCH[device]
 
 
 def _float_type(graph_type: str) -> type[np.floating[Any]]:

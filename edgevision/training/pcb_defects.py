@@ -7,7 +7,7 @@
 ``data`` needs nothing but the runtime; ``fit`` and ``score`` need the `train` extra. A tiny run to see that it works:
 ``data --pictures 8 --limit 16`` and ``fit --hours 0.02``. The split is by board, since pictures of one board resemble
 each other: DeepPCB's boards 00041, 13000 and 20085 train, 44000 and 50600 validate, 77000 and 92000 test. Defect-free
-templates of training boards and drawn boards from separate seeds join them.
+templates of training boards, training pictures a quarter turn round and drawn boards from separate seeds join them.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ def write_data(deeppcb: Path, out: Path, pictures: int, limit: int | None) -> di
     for file in files if limit is None else files[:: max(1, len(files) // limit)]:
         split = SPLITS[file.stem[:5]]
         _put(out, f"{split}-real", file.stem, file, (deeppcb / "labels_yolo" / f"{file.stem}.txt").read_text("ascii"))
+    for file in [item for item in files if SPLITS[item.stem[:5]] == "train"]:
+        labels = (deeppcb / "labels_yolo" / f"{file.stem}.txt").read_text("ascii")
+        _put(out, "train-real", f"{file.stem}-turned", *_turned(_read(file), labels))
     for file in [item for item in files if SPLITS[item.stem[:5]] == "train"][::TEMPLATE_EVERY]:
         _put(out, "train-real", f"good-{file.stem}", deeppcb / "templates" / file.name, "")
     for split, seed in SEEDS.items():
@@ -86,6 +89,23 @@ def _labels(picture: Image, views: list[BoardInView]) -> str:
             centre = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
             lines.append(" ".join([str(KINDS.index(box.label)), *(f"{value:.6f}" for value in centre)]))
     return "\n".join(lines)
+
+
+def _read(file: Path) -> Image:
+    picture = cv2.imread(str(file))
+    if picture is None:
+        msg = f"{file}: not a picture"
+        raise ValueError(msg)
+    return np.asarray(picture, np.uint8)
+
+
+def _turned(picture: Image, labels: str) -> tuple[Image, str]:
+    """Picture and YOLO labels a quarter turn clockwise; with the trainer's flips that makes all eight views."""
+    lines = []
+    for line in labels.splitlines():
+        label, x, y, width, height = line.split()
+        lines.append(f"{label} {1 - float(y):.6f} {x} {height} {width}")
+    return np.ascontiguousarray(np.rot90(picture, -1)), "\n".join(lines)
 
 
 def _put(out: Path, part: str, name: str, picture: Path | Image, labels: str) -> None:

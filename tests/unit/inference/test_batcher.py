@@ -3,169 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from collections.abc import Callable
 from typing import Literal
 
-import numpy as np
 import pytest
+from batching import (
+    NOW,
+    SPEC,
+    TIMEOUT_S,
+    Numbered,
+    Record,
+    Running,
+    frame,
+    in_background,
+    read_number,
+    run_to_the_end,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgevision.errors import BackendError, ImageError, SourceLost
-from edgevision.inference.base import Batch, InputSpec
-from edgevision.inference.batcher import Batcher, SkipReason, Timings
+from edgevision.errors import BackendError
+from edgevision.inference.base import Batch
+from edgevision.inference.batcher import Batcher
 from edgevision.inference.scripted import ScriptedDetector
-from edgevision.types import Detections, Frame, FrameTime, Image, Letterbox
-
-NOW = FrameTime(datetime(2026, 1, 1, tzinfo=timezone.utc), 0.0)
-SPEC = InputSpec(8, 8)
-TIMEOUT_S = 10.0
-
-
-class Numbered:
-    """Pixels that carry a number, so that a detector can tell which frame it sees."""
-
-    def __init__(self, number: int, error: Exception | None = None) -> None:
-        self.number = number
-        self.error = error
-        self.scaled_times = 0
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return 8, 8
-
-    def bgr(self) -> Image:
-        return np.full((8, 8, 3), self.number, np.uint8)
-
-    def scaled(self, width: int, height: int, order: Literal["rgb", "bgr"]) -> Image:  # noqa: ARG002 - grey
-        self.scaled_times += 1
-        if self.error is not None:
-            raise self.error
-        return np.full((height, width, 3), self.number, np.uint8)
-
-
-def frame(camera: str, number: int, error: Exception | None = None) -> Frame:
-    return Frame(camera, number, NOW, Numbered(number, error))
-
-
-def read_number(image: Image, letterbox: Letterbox) -> Detections:  # noqa: ARG001 - a script's signature
-    """The picture's number as the label."""
-    return Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32), np.array([int(image[0, 0, 0])]))
-
-
-@dataclass
-class Record:
-    """What a batcher reported."""
-
-    results: list[tuple[str, int, int]] = field(default_factory=list)
-    skips: list[tuple[str, int, SkipReason, str]] = field(default_factory=list)
-    timings: list[Timings] = field(default_factory=list)
-
-    def result(self, item: Frame, detections: Detections, timings: Timings) -> None:
-        self.results.append((item.camera, item.index, int(detections.label[0])))
-        self.timings.append(timings)
-
-    def skip(self, item: Frame, reason: SkipReason, detail: str) -> None:
-        self.skips.append((item.camera, item.index, reason, detail))
-
-    def of(self, camera: str) -> list[int]:
-        assert all(index == seen for _, index, seen in self.results), "an answer went to another frame"
-        return [index for name, index, _ in self.results if name == camera]
-
-
-class Gate:
-    """A detector that waits for a permit before each batch and remembers the batches."""
-
-    def __init__(self, max_batch: int = 4) -> None:
-        self.detector = ScriptedDetector(read_number, spec=SPEC, max_batch=max_batch)
-        self.classes, self.input, self.max_batch = ("thing",), SPEC, max_batch
-        self.entered, self.permits = threading.Semaphore(0), threading.Semaphore(0)
-        self.batches: list[list[int]] = []
-        self.crash = False
-
-    def infer(self, batch: Batch) -> list[Detections]:
-        self.entered.release()
-        assert self.permits.acquire(timeout=TIMEOUT_S)
-        if self.crash:
-            msg = "the driver died"
-            raise BackendError(msg)
-        self.batches.append([int(image[0, 0, 0]) for image in batch.images])
-        return self.detector.infer(batch)
-
-    def close(self) -> None:
-        self.detector.close()
-
-    def open(self) -> None:
-        """Let everything through from now on."""
-        self.permits.release(1000)
-
-
-@dataclass
-class Running:
-    """A batcher in a thread of its own."""
-
-    batcher: Batcher
-    record: Record
-    gate: Gate
-    stop: threading.Event = field(default_factory=threading.Event)
-    thread: threading.Thread | None = None
-    error: BaseException | None = None
-
-    def start(self) -> None:
-        self.stop.clear()
-        self.error = None
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
-
-    def busy(self) -> None:
-        """Wait until the model has begun a batch."""
-        assert self.gate.entered.acquire(timeout=TIMEOUT_S)
-
-    def join(self) -> None:
-        assert self.thread is not None
-        self.thread.join(TIMEOUT_S)
-        assert not self.thread.is_alive()
-
-    def finish(self) -> None:
-        self.stop.set()
-        self.gate.open()
-        self.join()
-        if self.error is not None:
-            raise self.error
-
-    def _run(self) -> None:
-        try:
-            self.batcher.run(self.gate, self.stop)
-        except BackendError as exc:
-            self.error = exc
-
-
-@pytest.fixture(name="make")
-def _make() -> Iterator[Callable[..., Running]]:
-    made: list[Running] = []
-
-    def make(max_batch: int = 4, **cameras: Literal["latest", "block"]) -> Running:
-        record = Record()
-        batcher = Batcher(record.result, record.skip)
-        for camera, policy in cameras.items():
-            batcher.add(camera, policy)
-        made.append(Running(batcher, record, Gate(max_batch)))
-        return made[-1]
-
-    yield make
-    for running in made:
-        running.batcher.close()
-        running.gate.open()
-        if running.thread is not None:
-            running.thread.join(TIMEOUT_S)
-
-
-def in_background(work: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
+from edgevision.types import Detections, Frame, Image
 
 
 def test_a_live_camera_shows_its_newest_frame_and_drops_are_told(make: Callable[..., Running]) -> None:
@@ -289,29 +150,6 @@ def test_the_next_batch_is_scaled_while_the_model_runs(make: Callable[..., Runni
     assert running.record.of("file") == [0, 1]
 
 
-@pytest.mark.parametrize("error", [SourceLost("corrupt packet"), ImageError("truncated")])
-def test_broken_pixels_disturb_nobody_else(make: Callable[..., Running], error: Exception) -> None:
-    running = make(max_batch=4, a="block", b="block")
-    running.batcher.put(frame("a", 0))
-    running.batcher.put(frame("b", 100, error))
-    running.batcher.put(frame("a", 1))
-    running.batcher.put(frame("b", 101))
-    running.start()
-    running.finish()
-    assert running.record.of("a") == [0, 1]
-    assert running.record.of("b") == [101]
-    assert running.record.skips == [("b", 100, "unreadable", str(error))]
-
-
-def test_a_batch_of_broken_frames_does_not_reach_the_model(make: Callable[..., Running]) -> None:
-    running = make(a="block")
-    running.batcher.put(frame("a", 0, ImageError("truncated")))
-    running.start()
-    running.finish()
-    assert running.gate.batches == []
-    assert [skip[2] for skip in running.record.skips] == ["unreadable"]
-
-
 def test_a_stop_drains_what_was_accepted(make: Callable[..., Running]) -> None:
     running = make(max_batch=1, file="block", door="latest")
     running.start()
@@ -359,90 +197,6 @@ def test_closing_frees_a_source_that_waits(make: Callable[..., Running]) -> None
     running.start()
     running.join()
     assert running.record.of("file") == [0, 1, 2, 3], "a closed batcher still answers what it took"
-
-
-def test_a_crash_of_the_detector_keeps_every_lossless_frame(make: Callable[..., Running]) -> None:
-    running = make(max_batch=2, file="block")
-    running.start()
-    for number in range(6):
-        running.batcher.put(frame("file", number))
-    running.busy()
-    running.gate.crash = True
-    running.gate.permits.release()
-    running.join()
-    assert isinstance(running.error, BackendError)
-    assert running.record.results == []
-    running.gate.crash = False
-    running.start()
-    running.finish()
-    assert running.record.of("file") == [0, 1, 2, 3, 4, 5]
-
-
-def test_after_a_crash_a_live_camera_goes_on_with_its_newest(make: Callable[..., Running]) -> None:
-    running = make(max_batch=1, door="latest")
-    running.start()
-    running.batcher.put(frame("door", 0))
-    running.busy()
-    running.batcher.put(frame("door", 1))
-    running.gate.crash = True
-    running.gate.permits.release()
-    running.join()
-    running.gate.crash = False
-    running.batcher.put(frame("door", 2))
-    running.start()
-    running.finish()
-    assert running.record.of("door") == [2]
-    assert sorted(skip[1] for skip in running.record.skips) == [0, 1]
-
-
-def test_answers_given_before_a_crash_are_not_given_again(make: Callable[..., Running]) -> None:
-    running = make(max_batch=2, file="block")
-    for number in range(4):
-        running.batcher.put(frame("file", number))
-    running.start()
-    running.busy()
-    running.gate.permits.release()
-    running.busy()
-    running.gate.crash = True
-    running.gate.permits.release()
-    running.join()
-    assert running.record.of("file") == [0, 1]
-    running.gate.crash = False
-    running.start()
-    running.finish()
-    assert running.record.of("file") == [0, 1, 2, 3]
-
-
-def run_to_the_end(batcher: Batcher, detector: ScriptedDetector, stop: threading.Event) -> int:
-    """Start again after every crash; how many there were."""
-    crashes = 0
-    while True:
-        try:
-            batcher.run(detector, stop)
-        except BackendError:
-            crashes += 1
-        else:
-            return crashes
-
-
-def test_a_frame_that_kills_the_model_is_found_out_and_the_others_are_answered() -> None:
-    class Allergic(ScriptedDetector):
-        def infer(self, batch: Batch) -> list[Detections]:
-            if any(int(image[0, 0, 0]) == 3 for image in batch.images):
-                msg = "no threes"
-                raise BackendError(msg)
-            return super().infer(batch)
-
-    record = Record()
-    batcher = Batcher(record.result, record.skip)
-    batcher.add("file", "block", 8)
-    for number in range(7):
-        assert batcher.put(frame("file", number))
-    batcher.close()
-    crashes = run_to_the_end(batcher, Allergic(read_number, spec=SPEC, max_batch=4), threading.Event())
-    assert record.of("file") == [0, 1, 2, 4, 5, 6]
-    assert [(camera, index, reason) for camera, index, reason, _ in record.skips] == [("file", 3, "failed")]
-    assert crashes == 2
 
 
 def test_a_removed_camera_frees_its_source_and_its_frames(make: Callable[..., Running]) -> None:
