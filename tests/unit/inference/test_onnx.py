@@ -31,7 +31,7 @@ def _batch(*rgb: tuple[int, int, int]) -> Batch:
 
 @pytest.mark.parametrize("layout", ["nhwc-uint8", "nchw-float"])
 def test_colours_are_told_apart_in_source_pixels(tmp_path: Path, layout: str) -> None:
-    detector = OnnxDetector(colour_bundle(tmp_path, layout=layout), CPU)
+    detector = OnnxDetector(colour_bundle(tmp_path, layout=layout), OnnxSettings(device="cpu", max_batch=3))
     found = detector.infer(_batch((204, 0, 0), (0, 255, 0), (10, 20, 30)))
     assert [[COLOURS[label] for label in item.label] for item in found] == [["red"], ["green"], []]
     assert found[0].score == pytest.approx([0.8], abs=1e-6)
