@@ -12,7 +12,7 @@ from pydantic import Field as Setting
 from edgevision.analytics.base import AnalysisContext, State
 from edgevision.analytics.clock import StreamClock
 from edgevision.analytics.payload import box, score
-from edgevision.analytics.table import Field, Records, TrackTable
+from edgevision.analytics.table import Field, Records, TrackTable, gather, scatter
 from edgevision.config.settings import PositiveSeconds, Settings, Unit
 from edgevision.types import Frame, FrameTime, IntArray, Occurrence, Tracks
 
@@ -100,7 +100,7 @@ class Detection:
 
     def _see(self, time: FrameTime, tracks: Tracks, now_s: float) -> list[Occurrence]:
         rows, new = self._table.rows(tracks.track_id)
-        records = self._table.records[rows]
+        records = gather(self._table.records, rows)
         if new.any():
             records["first_s"][new] = now_s
         records["seen"], records["label"], records["box"] = (
@@ -119,7 +119,7 @@ class Detection:
         records["shown"] |= ripe
         records["told_s"][appeared] = now_s
         records["told_s"][updated] = now_s
-        self._table.records[rows] = records
+        scatter(self._table.records, rows, records)
         found = [self._occurrence("appeared", records, int(row), time) for row in appeared]
         return found + [self._occurrence("updated", records, int(row), time) for row in updated]
 

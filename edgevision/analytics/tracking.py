@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from edgevision.analytics import kalman
 from edgevision.analytics.assignment import Pairs, assign
 from edgevision.analytics.base import State
-from edgevision.analytics.table import Records, dump, load
+from edgevision.analytics.table import Records, dump, gather, join, load
 from edgevision.config.settings import PositiveSeconds, Settings, Unit
 from edgevision.geometry import iou
 from edgevision.types import Detections, FloatArray, IntArray, Tracks
@@ -130,7 +130,7 @@ class ByteTrack:
         gone = tracks["unseen"] > self._set.lost_s
         if gone.any():
             self._finished = tracks["id"][gone & (tracks["id"] > 0)].copy()
-            self._tracks = tracks = tracks[~gone]
+            self._tracks = tracks = gather(tracks, ~gone)
         else:
             self._finished = np.zeros(0, np.int64)
         if dt_s > 0 and len(tracks):
@@ -212,7 +212,7 @@ class ByteTrack:
         if keep.all():
             return
         keep[seen_rows] = True
-        self._tracks, self._source = self._tracks[keep], self._source[keep]
+        self._tracks, self._source = gather(self._tracks, keep), self._source[keep]
 
     def _start(self, detections: Detections, used: IntArray) -> None:
         fresh = detections.score >= self._set.new_score
@@ -224,7 +224,7 @@ class ByteTrack:
         added["label"] = detections.label[dets]
         added["hits"] = 1
         added["mean"], added["cov"] = kalman.start(kalman.to_axes(detections.xyxy[dets]))
-        self._tracks = np.concatenate([self._tracks, added])
+        self._tracks = join(self._tracks, added)
         self._source = np.concatenate([self._source, dets])
         self._confirm()
 
@@ -232,7 +232,7 @@ class ByteTrack:
         keep = np.sort(np.argsort(self._tracks["unseen"], kind="stable")[: self._set.max_tracks])
         lost = np.setdiff1d(self._tracks["id"], self._tracks["id"][keep])
         self._finished = np.concatenate([self._finished, lost[lost > 0]])
-        self._tracks, self._source = self._tracks[keep], self._source[keep]
+        self._tracks, self._source = gather(self._tracks, keep), self._source[keep]
 
 
 class UntrackedSettings(Settings):

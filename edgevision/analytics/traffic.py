@@ -16,7 +16,7 @@ from edgevision.analytics.intervals import Intervals, Payload
 from edgevision.analytics.lines import Lines, LineTable
 from edgevision.analytics.payload import box
 from edgevision.analytics.table import Field as RecordField
-from edgevision.analytics.table import Records, TrackTable
+from edgevision.analytics.table import Records, TrackTable, gather, scatter
 from edgevision.analytics.zones import Passage, Zones, ZoneTable
 from edgevision.config.settings import PositiveSeconds, Settings
 from edgevision.geometry import all_anchors
@@ -116,7 +116,7 @@ class Traffic:
 
     def _judge(self, frame: Frame, tracks: Tracks, now_s: float) -> list[Occurrence]:
         rows, new = self._table.rows(tracks.track_id)
-        records = self._table.records[rows]
+        records = gather(self._table.records, rows)
         records["seen"], records["label"], records["box"] = (
             now_s,
             tracks.label,
@@ -137,7 +137,7 @@ class Traffic:
             relative = anchors / np.array(frame.size, np.float64)
             passages = self._zones.update(records, tracks.label, relative, now_s)
             found += self._passages(passages, records, frame.time)
-        self._table.records[rows] = records
+        scatter(self._table.records, rows, records)
         return found
 
     def _expire(self, before_s: float, time: FrameTime) -> list[Occurrence]:
