@@ -8,10 +8,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevision.types import BoolArray, FloatArray
+from edgevision.types import BoolArray, FloatArray, IntArray
 
 Anchor = Literal["feet", "centre", "head"]
 Points = NDArray[np.float64]
+_TO_ANCHORS = np.array([[0.5, 0, 0.5, 0, 0.5, 0], [0, 0, 0, 0.5, 0, 1], [0.5, 0, 0.5, 0, 0.5, 0], [0, 1, 0, 0.5, 0, 0]])
 
 
 def area(xyxy: FloatArray) -> FloatArray:
@@ -29,6 +30,18 @@ def iou(a: FloatArray, b: FloatArray) -> FloatArray:
     union = area(a)[:, None] + area(b) - inter
     out: FloatArray = inter / np.maximum(union, np.float32(1e-9))
     return out
+
+
+def overlapping(a: FloatArray, b: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """The boxes of (N, 4) ``a`` and (M, 4) ``b`` that overlap: (P,) rows, (P,) columns, (P,) float32 IoU above 0."""
+    ax1, ay1, ax2, ay2 = np.ascontiguousarray(a.T)[..., None]
+    bx1, by1, bx2, by2 = np.ascontiguousarray(b.T)
+    width = np.minimum(ax2, bx2) - np.maximum(ax1, bx1)
+    height = np.minimum(ay2, by2) - np.maximum(ay1, by1)
+    row, col = np.divmod(((width > 0) & (height > 0)).ravel().nonzero()[0], max(1, len(b)))  # faster than 2-D nonzero
+    inter = width[row, col] * height[row, col]
+    value: FloatArray = inter / (area(a)[row] + area(b)[col] - inter)
+    return row, col, value
 
 
 def anchor_points(xyxy: FloatArray, anchor: Anchor) -> Points:
@@ -68,13 +81,8 @@ def inside(points: Points, polygon: Points) -> BoolArray:
 
 def all_anchors(xyxy: FloatArray) -> Points:
     """Bottom centre, centre and top centre of (N, 4) boxes at once: (N, 3, 2) float64."""
-    boxes = xyxy.astype(np.float64)
-    out = np.empty((len(boxes), 3, 2))
-    out[:, :, 0] = ((boxes[:, 0] + boxes[:, 2]) / 2)[:, None]
-    out[:, 0, 1] = boxes[:, 3]
-    out[:, 1, 1] = (boxes[:, 1] + boxes[:, 3]) / 2
-    out[:, 2, 1] = boxes[:, 1]
-    return out
+    out: Points = xyxy.astype(np.float64) @ _TO_ANCHORS
+    return out.reshape(-1, 3, 2)
 
 
 class Polygons:

@@ -19,14 +19,14 @@ WALK = 0.15  # standard deviation of what the motion model misses, box sizes per
 ACCELERATION = 0.2  # density of the acceleration noise, box sizes / s^1.5
 START_SPEED = 1.5  # standard deviation of an unknown speed, box sizes / s
 SIZE_SHARE = 0.3  # how much of that holds for width and height
+_TO_AXES = np.array([[0.5, 0, -1, 0], [0, 0.5, 0, -1], [0.5, 0, 1, 0], [0, 0.5, 0, 1]])
 _AXES = np.array([1.0, 1.0, SIZE_SHARE, SIZE_SHARE])
 
 
 def to_axes(xyxy: FloatArray) -> Array:
     """(N, 4) corner boxes as (N, 4) centre x, centre y, width, height."""
-    boxes = xyxy.astype(np.float64)
-    low, high = boxes[:, :2], boxes[:, 2:]
-    return np.concatenate([(low + high) / 2, high - low], axis=1)
+    out: Array = xyxy.astype(np.float64) @ _TO_AXES
+    return out
 
 
 def to_xyxy(axes: Array) -> FloatArray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevision.analytics.assignment import assign
+from edgevision.analytics.assignment import Pairs, assign
 from edgevision.analytics.measure import Measure, measure
 from edgevision.analytics.rules import Sighted
 from edgevision.geometry import Points, inside
@@ -144,7 +144,7 @@ class PartRecord:
             off = _centre(known)[:, None] - _centre(seen)
             likeness = np.maximum(1 - np.hypot(off[..., 0], off[..., 1]) / reach, 0).astype(np.float32)
             same = np.array([defect.label for defect in self.defects])[:, None] == np.asarray(labels)
-            rows, cols = assign(likeness * same, 0.0)
+            rows, cols, _ = assign(Pairs.of(likeness * same))
             which[cols] = rows
         return which.tolist()
 

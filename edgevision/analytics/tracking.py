@@ -15,10 +15,10 @@ from pydantic import Field, model_validator
 from edgevision.analytics import kalman
 from edgevision.analytics.assignment import Pairs, assign
 from edgevision.analytics.base import State
-from edgevision.analytics.table import Records, dump, gather, join, load
+from edgevision.analytics.table import Records, dump, gather, join, load, scatter
 from edgevision.config.settings import PositiveSeconds, Settings, Unit
-from edgevision.geometry import iou
-from edgevision.types import Detections, FloatArray, IntArray, Tracks
+from edgevision.geometry import overlapping
+from edgevision.types import BoolArray, Detections, FloatArray, IntArray, Tracks
 
 _DTYPE: np.dtype[np.void] = np.dtype(
     [
@@ -30,6 +30,7 @@ _DTYPE: np.dtype[np.void] = np.dtype(
         ("cov", "f8", (3, 4)),
     ]
 )
+_NONE: IntArray = np.zeros(0, np.int64)
 RECENT_S = 0.5  # so long unseen, a track may still be matched with a weak detection
 
 
@@ -65,6 +66,28 @@ class ByteTrackSettings(Settings):
             )
             raise ValueError(msg)
         return self
+
+
+class _Match:
+    """Who has found whom so far, over several rounds.
+
+    Attributes:
+        partner: (N,) detection of each track, -1: none.
+        free: (M,) which detections nobody has.
+    """
+
+    def __init__(self, tracks: int, detections: int) -> None:
+        self.partner: IntArray = np.full(tracks, -1, np.int64)
+        self.free: BoolArray = np.ones(detections, np.bool_)
+
+    def take(self, pairs: Pairs, least: float, rows: BoolArray, cols: BoolArray) -> None:
+        """One round: pairs worth more than ``least`` among the tracks ``rows`` and detections ``cols`` still free."""
+        open_rows, open_cols = rows & (self.partner < 0), cols & self.free
+        pairs = pairs.where((pairs.value > least) & open_rows[pairs.row] & open_cols[pairs.col])
+        if len(pairs.row):
+            found = assign(pairs)
+            self.partner[found.row] = found.col
+            self.free[found.col] = False
 
 
 class ByteTrack:
@@ -136,57 +159,38 @@ class ByteTrack:
         if dt_s > 0 and len(tracks):
             tracks["mean"], tracks["cov"] = kalman.predict(tracks["mean"], tracks["cov"], dt_s)
 
-    def _associate(self, detections: Detections) -> Pairs:
+    def _associate(self, detections: Detections) -> tuple[IntArray, IntArray]:
         """Rows of tracks and of detections that belong together."""
         tracks, settings = self._tracks, self._set
         if not len(tracks) or not len(detections):
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        axes = tracks["mean"][:, 0]
-        overlap = iou(kalman.to_xyxy(axes), detections.xyxy)
-        overlap *= tracks["label"][:, None] == detections.label
-        score = detections.score
-        confirmed = tracks["id"] > 0
-        free, strong = np.flatnonzero(confirmed), np.flatnonzero(score >= settings.high_score)
-        pairs: list[Pairs] = []
-        free, strong = self._take(pairs, overlap, settings.min_iou, (free, strong))
-        if len(strong) < len(detections) and len(free):
-            weak = np.flatnonzero((score < settings.high_score) & (score >= settings.low_score))
-            recent = free[tracks["unseen"][free] <= RECENT_S]
-            left, _ = self._take(pairs, overlap, settings.min_iou_low, (recent, weak))
-            free = np.concatenate([free[tracks["unseen"][free] > RECENT_S], left])
-        free, strong = self._take_enlarged(pairs, detections, (free, strong))
-        if len(strong) and not confirmed.all():
-            tentative = np.flatnonzero(~confirmed)
-            tentative, strong = self._take(pairs, overlap, settings.min_iou, (tentative, strong))
-            self._take_enlarged(pairs, detections, (tentative, strong))
-        none = np.zeros(0, np.int64)
-        return np.concatenate([none, *(r for r, _ in pairs)]), np.concatenate([none, *(c for _, c in pairs)])
+            return _NONE, _NONE
+        near = self._of_one_class(overlapping(kalman.to_xyxy(tracks["mean"][:, 0]), detections.xyxy), detections)
+        match = _Match(len(tracks), len(detections))
+        confirmed, strong = tracks["id"] > 0, detections.score >= settings.high_score
+        match.take(near, settings.min_iou, confirmed, strong)
+        if not strong.all():
+            weak = ~strong & (detections.score >= settings.low_score)
+            match.take(near, settings.min_iou_low, confirmed & (tracks["unseen"] <= RECENT_S), weak)
+        self._take_enlarged(match, detections, confirmed, strong)
+        if not confirmed.all():
+            match.take(near, settings.min_iou, ~confirmed, strong)
+            self._take_enlarged(match, detections, ~confirmed, strong)
+        rows = (match.partner >= 0).nonzero()[0]
+        return rows, match.partner[rows]
 
-    @staticmethod
-    def _take(pairs: list[Pairs], value: FloatArray, least: float, among: Pairs) -> Pairs:
-        """Match rows and columns of ``among``, note the pairs, and hand back what is left."""
-        rows, cols = among
-        if not len(rows) or not len(cols):
-            return among
-        if value.shape != (len(rows), len(cols)):
-            value = value[rows][:, cols]
-        r, c = assign(value, least)
-        pairs.append((rows[r], cols[c]))
-        left_rows, left_cols = np.ones(len(rows), np.bool_), np.ones(len(cols), np.bool_)
-        left_rows[r] = False
-        left_cols[c] = False
-        return rows[left_rows], cols[left_cols]
+    def _of_one_class(self, found: tuple[IntArray, IntArray, FloatArray], detections: Detections) -> Pairs:
+        pairs = Pairs(*found)
+        return pairs.where(self._tracks["label"][pairs.row] == detections.label[pairs.col])
 
-    def _take_enlarged(self, pairs: list[Pairs], detections: Detections, among: Pairs) -> Pairs:
-        """The same with enlarged boxes, for what moved further than its own size."""
-        rows, cols = among
-        if not self._set.enlarge or not len(rows) or not len(cols):
-            return among
+    def _take_enlarged(self, match: _Match, detections: Detections, rows: BoolArray, cols: BoolArray) -> None:
+        """Match by enlarged boxes what is still free, since it moved further than its own size."""
+        r, c = (rows & (match.partner < 0)).nonzero()[0], (cols & match.free).nonzero()[0]
+        if not self._set.enlarge or not len(r) or not len(c):
+            return
         grow = np.array([1.0, 1.0, 1 + 2 * self._set.enlarge, 1 + 2 * self._set.enlarge])
-        expected = kalman.to_xyxy(self._tracks["mean"][rows, 0] * grow)
-        seen = kalman.to_xyxy(kalman.to_axes(detections.xyxy[cols]) * grow)
-        value = iou(expected, seen) * (self._tracks["label"][rows][:, None] == detections.label[cols])
-        return self._take(pairs, value, self._set.min_iou, among)
+        expected = kalman.to_xyxy(self._tracks["mean"][r, 0] * grow)
+        row, col, value = overlapping(expected, kalman.to_xyxy(kalman.to_axes(detections.xyxy[c]) * grow))
+        match.take(self._of_one_class((r[row], c[col], value), detections), self._set.min_iou, rows, cols)
 
     def _correct(self, rows: IntArray, detections: Detections, dets: IntArray) -> None:
         tracks = self._tracks
@@ -194,9 +198,11 @@ class ByteTrack:
         if not len(rows):
             return
         measured = kalman.to_axes(detections.xyxy[dets])
-        tracks["mean"][rows], tracks["cov"][rows] = kalman.correct(tracks["mean"][rows], tracks["cov"][rows], measured)
-        tracks["unseen"][rows] = 0.0
-        tracks["hits"][rows] += 1
+        seen = gather(tracks, rows)
+        seen["mean"], seen["cov"] = kalman.correct(seen["mean"], seen["cov"], measured)
+        seen["unseen"] = 0.0
+        seen["hits"] += 1
+        scatter(tracks, rows, seen)
         self._source[rows] = dets
         self._confirm()
 

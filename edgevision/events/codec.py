@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from edgevision.errors import EventError
-from edgevision.events.payloads import Data
 from edgevision.events.schema import EVENT_MODELS, EVENT_TYPES, AnyEvent
 from edgevision.events.times import timestamp
 
@@ -84,10 +83,9 @@ def check_data(family: str, name: str, data: Mapping[str, Any]) -> None:
         msg = f"no event {family}.{name} in version 1 of the contract"
         raise EventError(msg)
     try:
-        checked: Data = model.model_validate_json(dump(data), strict=True)
+        model.model_validate_json(dump(data), strict=True, extra="forbid")
     except ValidationError as error:
         raise EventError(_explain(f"{family}.{name}", error)) from error
-    _refuse_unknown(checked, f"{family}.{name}")
 
 
 def stamp(body: bytes, *, historical: bool, published: datetime) -> bytes:
@@ -110,6 +108,8 @@ def _refuse_unknown(model: BaseModel, path: str) -> None:
 def _explain(what: str, error: ValidationError) -> str:
     first, *more = error.errors(include_url=False, include_input=True)
     where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{what}: unknown field {where}"
     given = "" if first["type"] == "missing" else f", got {first['input']!r:.60}"
     rest = f" (and {len(more)} more)" if more else ""
     return f"{what}: {where}: {first['msg']}{given}{rest}"

@@ -9,7 +9,7 @@ from edgevision.errors import OutboxError
 
 def timestamp(time: datetime) -> str:
     """RFC 3339, UTC, microseconds. ``time`` needs a zone."""
-    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{time.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def utc_text(text: str) -> str:

@@ -136,7 +136,7 @@ def test_what_does_not_fit_the_contract_is_refused(builder: EventBuilder, occurr
 
 def test_an_unknown_field_is_found_in_the_depth(builder: EventBuilder) -> None:
     defect = {"label": "short", "score": 0.5, "box": [0, 0, 1, 1], "smell": "burnt"}
-    with pytest.raises(EventError, match=r"defects: unknown field smell"):
+    with pytest.raises(EventError, match=r"unknown field defects.0.smell"):
         builder.draft(_with_defects([defect]), camera="door")
 
 
