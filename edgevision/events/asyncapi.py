@@ -9,14 +9,14 @@ from typing import Any
 import yaml
 
 from edgevision.config.settings import NAME_PATTERN
-from edgevision.events.schema import EVENT_MODELS, EVENT_TYPES, type_name
+from edgevision.events.schema import EVENT_TYPES, event_model, type_name
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_of(family: str, name: str) -> dict[str, Any]:
     """JSON Schema (2020-12) of one event as it is published, envelope and data."""
-    model = EVENT_MODELS[type_name(family, name)]
+    model = event_model(type_name(family, name))
     return {"$schema": _DRAFT, **model.model_json_schema(mode="validation")}
 
 

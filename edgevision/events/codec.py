@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from edgevision.errors import EventError
-from edgevision.events.schema import EVENT_MODELS, EVENT_TYPES, AnyEvent
+from edgevision.events.schema import DATA_MODELS, EVENT_TYPES, AnyEvent, event_model
 from edgevision.events.times import timestamp
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -58,8 +58,7 @@ def decode(body: bytes) -> AnyEvent:
         msg = f"not JSON: {error}"
         raise EventError(msg) from error
     type_ = document.get("type") if isinstance(document, dict) else None
-    model = EVENT_MODELS.get(type_) if isinstance(type_, str) else None
-    if model is None:
+    if not isinstance(type_, str) or type_ not in DATA_MODELS:
         msg = (
             f"no event of this contract: type is {type_!r}"
             if type_
@@ -67,7 +66,7 @@ def decode(body: bytes) -> AnyEvent:
         )
         raise EventError(msg)
     try:
-        return model.model_validate_json(body, strict=True)
+        return event_model(type_).model_validate_json(body, strict=True)
     except ValidationError as error:
         raise EventError(_explain(str(type_), error)) from error
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgevision.errors import EventError
 from edgevision.events.codec import check_data, decode, dump, encode, stamp
 from edgevision.events.payloads import TrafficCrossed
-from edgevision.events.schema import EVENT_MODELS, EVENT_TYPES, Event, type_name
+from edgevision.events.schema import DATA_MODELS, EVENT_TYPES, Event, event_model, type_name
 
 DOCUMENT: dict[str, Any] = {
     "specversion": "1.0",
@@ -130,9 +130,10 @@ def test_one_wrong_field_is_an_event_error_or_an_event(field: str, value: Any) -
 
 
 def test_every_type_has_a_model_of_its_own() -> None:
-    assert set(EVENT_MODELS) == {type_name(*key) for key in EVENT_TYPES}
-    assert {kind.split(".")[0] for kind in EVENT_MODELS} == {"edgevision"}
-    assert {kind.rsplit(".", 1)[1] for kind in EVENT_MODELS} == {"v1"}
+    assert set(DATA_MODELS) == {type_name(*key) for key in EVENT_TYPES}
+    assert len({event_model(kind).__name__ for kind in DATA_MODELS}) == len(EVENT_TYPES)
+    assert {kind.split(".")[0] for kind in DATA_MODELS} == {"edgevision"}
+    assert {kind.rsplit(".", 1)[1] for kind in DATA_MODELS} == {"v1"}
 
 
 def test_version_one_holds_what_the_contract_says() -> None:
