@@ -59,11 +59,10 @@ def board_of(occurrence: Occurrence, boards: tuple[Board, ...], fps: float) -> B
 
 
 def rates(scene: PcbConveyor, seen: Seen, settings: InspectionSettings, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Escape and overkill over the boards of a scene, and found defects by kind."""
+    """Escape and overkill over the boards of a scene, and defects by kind: a board's second report of one is false."""
     boards = scene.boards
     results: dict[int, str] = {}
-    found: Counter[str] = Counter()
-    false: Counter[str] = Counter()
+    reported: Counter[tuple[int, str]] = Counter()
     for occurrence in judged(seen, settings, classes):
         board = board_of(occurrence, boards, scene.fps)
         if board is None:
@@ -71,20 +70,27 @@ def rates(scene: PcbConveyor, seen: Seen, settings: InspectionSettings, classes:
         if occurrence.name == "verdict":
             results[board.part_id] = str(occurrence.data["result"])
         else:
-            label = str(occurrence.data["label"])
-            (found if label in {defect.kind for defect in board.defects} else false)[label] += 1
+            reported[board.part_id, str(occurrence.data["label"])] += 1
     bad = [board for board in boards if board.verdict == "ng"]
     good = [board for board in boards if board.verdict == "ok"]
-    drawn = Counter(defect.kind for board in boards for defect in board.defects)
+    drawn = Counter((board.part_id, defect.kind) for board in boards for defect in board.defects)
+    total, found, false = (_by_kind(counts) for counts in (drawn, drawn & reported, reported - drawn))
     return {
         "boards": len(boards),
         "no_verdict": sum(board.part_id not in results for board in boards),
         "escapes": f"{sum(results.get(board.part_id) == 'ok' for board in bad)}/{len(bad)}",
         "overkill": f"{sum(results.get(board.part_id) == 'ng' for board in good)}/{len(good)}",
         "review": sum(result == "review" for result in results.values()),
-        "found": {kind: f"{found[kind]}/{drawn[kind]}" for kind in sorted(drawn)},
+        "found": {kind: f"{found[kind]}/{total[kind]}" for kind in sorted(total)},
         "false": dict(false),
     }
+
+
+def _by_kind(counts: Counter[tuple[int, str]]) -> Counter[str]:
+    out: Counter[str] = Counter()
+    for (_, kind), count in counts.items():
+        out[kind] += count
+    return out
 
 
 def main() -> None:
