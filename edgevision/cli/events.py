@@ -110,13 +110,20 @@ def contract(out: Path = typer.Option(..., help="Folder to write.")) -> None:
 
 
 def _settings(host: str, port: int, protocol: str, user: str | None, password: str | None) -> MqttSettings:
+    from pydantic import ValidationError
+
     from edgevision.errors import ConfigError, Problem
     from edgevision.mqtt.client import MqttSettings
 
     if protocol not in {"5", "3.1.1"}:
         raise ConfigError([Problem("--protocol", "", f"{protocol!r} is no MQTT version; allowed: 5, 3.1.1")])
     document = {"host": host, "port": port, "protocol": protocol, "username": user, "password": password}
-    return MqttSettings.model_validate(document)
+    try:
+        return MqttSettings.model_validate(document)
+    except ValidationError as exc:
+        problems = [Problem(f"--{error['loc'][0]}" if error["loc"] else "broker", "", error["msg"])
+                    for error in exc.errors(include_url=False, include_input=False)]  # fmt: skip
+        raise ConfigError(problems) from exc
 
 
 def _line(event: AnyEvent) -> Text:

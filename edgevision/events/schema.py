@@ -111,4 +111,3 @@ def event_model(type_: str) -> type[AnyEvent]:
         type=(Literal[type_], fixed),  # type: ignore[arg-type]
     )
     return made
-
