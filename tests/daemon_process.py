@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,14 +61,16 @@ class BlobDetector(ScriptedDetector):
 
 
 class DaemonProcess:
-    """One start of the daemon."""
+    """One start of the daemon, with more in its environment if need be."""
 
-    def __init__(self, settings: Path, *options: str) -> None:
+    def __init__(self, settings: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
         self.settings = settings
         self.log = settings.with_suffix(".log")
         with self.log.open("ab") as log:
             command = [sys.executable, __file__, str(settings), *options]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=settings.parent)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=settings.parent, env={**os.environ, **(environment or {})}
+            )
 
     def wait(self, timeout_s: float = 60.0) -> int:
         return self.process.wait(timeout_s)

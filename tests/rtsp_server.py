@@ -1,6 +1,6 @@
 """A real RTSP server for tests: GStreamer's, under the system's Python, as a process of its own.
 
-As a module it offers ``RtspServer``; as a script (``/usr/bin/python3 rtsp_server.py PORT [FILE]``) it serves.
+As a module it offers ``RtspServer``; as a script (``/usr/bin/python3 rtsp_server.py PORT PIPELINE``) it serves.
 """
 
 from __future__ import annotations
@@ -18,6 +18,24 @@ PATTERN = (
     "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=25/1"
     " ! x264enc tune=zerolatency key-int-max=10 speed-preset=ultrafast ! rtph264pay name=pay0 pt=96 config-interval=1 )"
 )
+_BALL = (
+    "videotestsrc is-live=true pattern=ball num-buffers=75 ! video/x-raw,width={},height={},framerate=25/1 ! {} ! {}"
+)
+_ENCODER = "x264enc tune=zerolatency key-int-max=10 speed-preset=ultrafast ! video/x-h264,stream-format=byte-stream"
+CORRUPT = (
+    "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=25/1"
+    f" ! {_ENCODER} ! breakmydata skip=30000 probability=0.002"
+    " ! rtph264pay name=pay0 pt=96 config-interval=1 )"
+)
+"""A ball whose packets are damaged after the first second or so."""
+RESIZED = (
+    "( concat name=both ! rtph264pay name=pay0 pt=96 config-interval=1 "
+    + " ".join(
+        _BALL.format(*size, _ENCODER, "h264parse config-interval=-1 ! both.") for size in ((320, 240), (640, 480))
+    )
+    + " )"
+)
+"""Three seconds of 320x240, then of 640x480, in one stream."""
 H264_FILE = "( filesrc location={} ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=1 )"
 
 
@@ -38,17 +56,17 @@ def free_port() -> int:
 
 
 class RtspServer:
-    """Serves ``file`` (H.264 in MP4), or a ball, at ``url``; can be killed, frozen and started again on its port."""
+    """Serves ``file`` (H.264 in MP4) or a pipeline at ``url``; can be killed, frozen and started again on its port."""
 
-    def __init__(self, file: Path | None = None, port: int | None = None) -> None:
-        self.file = file
+    def __init__(self, file: Path | None = None, port: int | None = None, pipeline: str = PATTERN) -> None:
+        self._pipeline = pipeline if file is None else H264_FILE.format(file)
         self.port = port or free_port()
         self.url = f"rtsp://127.0.0.1:{self.port}/cam"
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Start and wait until it listens."""
-        command = [SYSTEM_PYTHON, __file__, str(self.port), *([str(self.file)] if self.file else [])]
+        command = [SYSTEM_PYTHON, __file__, str(self.port), self._pipeline]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -107,4 +125,4 @@ def _serve(port: str, launch: str) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], H264_FILE.format(sys.argv[2]) if len(sys.argv) > 2 else PATTERN)
+    _serve(sys.argv[1], sys.argv[2])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -257,6 +259,31 @@ class TestIntervals:
         play(traffic, _steps((300, 250), (700, 250)))
         (row,) = self._intervals(traffic.finish(make_frame(2.0).time.time_utc, 2.0))
         assert (row["count_out"], row["status"]) == (1, "invalid")
+
+    def test_a_clock_set_back_continues_the_old_intervals(
+        self, context: AnalysisContext, make_frame: MakeFrame, make_tracks: MakeTracks
+    ) -> None:
+        traffic = _traffic({**GATE, "period_s": 10}, context)
+        found: list[Occurrence] = []
+        for step in range(
+            800
+        ):  # 80 s; after half of them the wall clock is set back by 35 s; somebody crosses each 5 s
+            frame = make_frame(step / 10)
+            shift = timedelta(seconds=0 if step < 400 else -35)
+            moved = replace(frame, time=replace(frame.time, time_utc=frame.time.time_utc + shift))
+            x = 300 + (step % 50) * 8
+            found += traffic.update(moved, make_tracks((1 + step // 50, x - 20, 150, x + 20, 250)))
+            if step == 600:
+                state = json.loads(json.dumps(traffic.state()))
+                traffic = _traffic({**GATE, "period_s": 10}, context)
+                traffic.restore(state)
+        found += traffic.finish(moved.time.time_utc, moved.time.t_s)
+        crossed = sum(o.name == "crossed" for o in found)
+        rows = self._intervals(found)
+        assert len({(r["start"], r["revision"]) for r in rows}) == len(rows)
+        last = {r["start"]: r for r in rows}  # the higher revision comes later
+        assert {r["revision"] for r in rows} == {1, 2}
+        assert sum(r["count_out"] for r in last.values()) == crossed == 16
 
     def test_a_broken_clock_does_not_flood(self, context: AnalysisContext, make_frame: MakeFrame) -> None:
         traffic = _traffic(GATE, context)
