@@ -168,13 +168,14 @@ class ByteTrack:
         match = _Match(len(tracks), len(detections))
         confirmed, strong = tracks["id"] > 0, detections.score >= settings.high_score
         match.take(near, settings.min_iou, confirmed, strong)
-        if not strong.all():
-            weak = ~strong & (detections.score >= settings.low_score)
-            match.take(near, settings.min_iou_low, confirmed & (tracks["unseen"] <= RECENT_S), weak)
-        self._take_enlarged(match, detections, confirmed, strong)
-        if not confirmed.all():
-            match.take(near, settings.min_iou, ~confirmed, strong)
-            self._take_enlarged(match, detections, ~confirmed, strong)
+        if match.free.any():
+            if not strong.all():
+                weak = ~strong & (detections.score >= settings.low_score)
+                match.take(near, settings.min_iou_low, confirmed & (tracks["unseen"] <= RECENT_S), weak)
+            self._take_enlarged(match, detections, confirmed, strong)
+            if not confirmed.all():
+                match.take(near, settings.min_iou, ~confirmed, strong)
+                self._take_enlarged(match, detections, ~confirmed, strong)
         rows = (match.partner >= 0).nonzero()[0]
         return rows, match.partner[rows]
 
