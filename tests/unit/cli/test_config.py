@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from daemon_process import write_settings
 from typer.testing import CliRunner
 
 from edgevision.cli.config import app
@@ -24,7 +25,9 @@ def test_the_written_schema_is_current() -> None:
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.name)
-def test_every_example_is_good(file: Path) -> None:
+def test_every_example_is_good(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_settings(tmp_path)  # and a bundle that knows people
+    monkeypatch.setenv("PEOPLE_MODEL", str(tmp_path / "people"))
     result = CliRunner().invoke(app, ["check", str(file)])
     assert result.exit_code == 0, result.output
 
