@@ -177,8 +177,8 @@ def _options(threads: int) -> ort.SessionOptions:
     options.log_severity_level = _FATAL
     options.intra_op_num_threads = threads or _cores()
     options.inter_op_num_threads = 1
-    # Threads that spin between operators are 6 % faster alone, but steal from decoding and cost power: on two busy cores
-    # 50 ms and 35 ms CPU a picture with it, 27 ms and 20 ms CPU without.
+    # Threads that spin between operators are 6 % faster alone, but steal from decoding and cost power: on two busy
+    # cores 50 ms and 35 ms CPU a picture with it, 27 ms and 20 ms CPU without.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 

@@ -1,4 +1,4 @@
-"""On a GPU a bundle sees what it sees on the CPU. `make test-gpu` runs this; where there is none it says so and skips."""
+"""On a GPU a bundle sees what it sees on the CPU. `make test-gpu` runs this; elsewhere it skips."""
 
 from __future__ import annotations
 
