@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,7 +93,7 @@ class DaemonProcess:
 
 def events_in(outbox: Path) -> list[dict[str, Any]]:
     """All events of an outbox, in the order of appending."""
-    with sqlite3.connect(outbox) as db:
+    with closing(sqlite3.connect(outbox)) as db:
         return [json.loads(body) for (body,) in db.execute("SELECT body FROM events ORDER BY n")]
 
 

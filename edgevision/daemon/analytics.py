@@ -179,8 +179,8 @@ class AnalyticsStage:
     def _detached(self, unit: CameraUnit, *, ended: bool) -> None:
         if self._units.get(unit.name) is not unit:
             return
-        unit.ended = ended
-        if ended:
+        again, unit.ended = unit.ended, ended
+        if ended and not again:  # it has not come to its end in an earlier run already
             self._emit(unit, unit.pipeline.finish(), None)
         self._store(unit, [])
         del self._units[unit.name]

@@ -29,10 +29,15 @@ class SeenStore:
     def __init__(self, path: Path | None) -> None:
         try:
             self._db = sqlite3.connect(":memory:" if path is None else path, isolation_level=None)
+        except sqlite3.Error as exc:
+            msg = f"{path}: cannot be used as the consumer's memory: {exc}"
+            raise OutboxError(msg) from exc
+        try:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
         except sqlite3.Error as exc:
+            self._db.close()
             msg = f"{path}: cannot be used as the consumer's memory: {exc}"
             raise OutboxError(msg) from exc
 

@@ -48,7 +48,7 @@ def test_crossings_equal_the_scenes_truth(unbroken: Counter[tuple[Any, ...]]) ->
 def killed_run(folder: Path, rng: random.Random, kills: int) -> list[dict[str, Any]]:
     settings = write_settings(folder)
     for _ in range(kills):
-        daemon = DaemonProcess(settings, "--until-done")
+        daemon = DaemonProcess(settings)  # not `--until-done`: a run that came to its end would start over
         time.sleep(rng.uniform(0.8, 2.2))
         daemon.kill()
     daemon = DaemonProcess(settings, "--until-done")
