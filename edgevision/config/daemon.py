@@ -98,6 +98,18 @@ class CommandSettings(Settings):
     """Which commands are obeyed."""
 
 
+class LoadSettings(Settings):
+    """When the device counts as overloaded or too hot; told by `health.load`."""
+
+    min_fps: Annotated[float, Field(ge=0, le=1000)] = 2.0
+    """A live camera whose frames are dropped is overloaded when fewer a second are analysed; with fewer than 2, walking
+    people are lost between frames and counts go wrong."""
+    max_celsius: Annotated[float, Field(gt=0, le=150)] = 95.0
+    """The hottest thermal zone that is still well; boards slow themselves down a few degrees above."""
+    for_s: PositiveSeconds = 10.0
+    """How long it must last, and be over, before it is told, seconds."""
+
+
 class LogSettings(Settings):
     """Logging to standard error."""
 
@@ -126,6 +138,8 @@ class DaemonSettings(Settings):
     """Metrics and health; `null` switches it off."""
     commands: CommandSettings = CommandSettings()
     """Commands over MQTT."""
+    load: LoadSettings = LoadSettings()
+    """When the device counts as overloaded."""
     log: LogSettings = LogSettings()
     """Logging."""
     state_interval_s: PositiveSeconds = 1.0

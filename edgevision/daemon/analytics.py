@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal
@@ -13,12 +13,11 @@ from typing import Any, Literal
 import structlog
 
 from edgevision.daemon.camera import CameraUnit
-from edgevision.daemon.clock import clock_is_set
+from edgevision.daemon.clock import ClockWatch
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.supervisor import contained
 from edgevision.events.base import Draft, Outbox
 from edgevision.events.build import EventBuilder
-from edgevision.sources.base import SourceState
 from edgevision.station.base import TriggerSignal, Verdict
 from edgevision.types import Detections, Frame, FrameTime, Occurrence, Part
 
@@ -79,13 +78,23 @@ class AnalyticsStage:
         outbox: Where events and states go.
         builder: Makes events of occurrences.
         metrics: Counts them.
+        clock: Knows whether the wall clock is right.
         state_interval_s: How often a camera's state is stored when nothing happens.
     """
 
-    def __init__(self, outbox: Outbox, builder: EventBuilder, metrics: Metrics, *, state_interval_s: float) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        builder: EventBuilder,
+        metrics: Metrics,
+        clock: ClockWatch,
+        *,
+        state_interval_s: float,
+    ) -> None:
         self._outbox = outbox
         self._builder = builder
         self._metrics = metrics
+        self._clock = clock
         self._state_interval_s = state_interval_s
         self._messages: queue.Queue[Message] = queue.Queue(maxsize=64)
         self._units: dict[str, CameraUnit] = {}
@@ -136,12 +145,12 @@ class AnalyticsStage:
     def _result(self, frame: Frame, detections: Detections, arrived_t_s: float) -> None:
         unit = self._units.get(frame.camera)
         if unit is None:
-            return  # a frame that was under way when its camera was taken away, or of a camera that has failed
+            return  # a frame that was under way when its camera was taken away
         started = time.monotonic()
-        error = contained(f"analyses/{unit.name}", lambda: self._analyse(unit, frame, detections, arrived_t_s))
+        well = self._guarded(unit, lambda: self._analyse(unit, frame, detections, arrived_t_s))
         unit.left()
-        if error is not None:
-            self._crashed(unit, error)
+        if not well:
+            self._give_up(unit, frame.trigger_id, "analysis failed")
             return
         self._metrics.frames.labels(unit.name).inc()
         self._metrics.stage_seconds.labels("analytics").observe(time.monotonic() - started)
@@ -152,37 +161,49 @@ class AnalyticsStage:
         unit.seen(frame.time)
         self._emit(unit, occurrences, arrived_t_s)
 
-    def _crashed(self, unit: CameraUnit, error: str) -> None:
-        """An analysis, maybe a foreign one, has crashed: its own camera pays, the others go on."""
+    def _guarded(self, unit: CameraUnit, work: Callable[[], None]) -> bool:
+        """Do an analysis's work, maybe a foreign one's: when it crashes its own camera pays, and the others go on."""
+        if unit.broken:
+            return False
+        error = contained(f"analyses/{unit.name}", work)
+        if error is None:
+            return True
         self._metrics.restarts.labels(f"analyses/{unit.name}").inc()
         if not unit.budget.spend(time.monotonic()):
             log.error("camera.failed", camera=unit.name, error=error)
-            unit.state, unit.reason = SourceState.FAILED, f"an analysis crashes: {error}"
-            del self._units[unit.name]
+            unit.broken = f"an analysis crashes: {error}"
+            self._emit(unit, unit.pipeline.give_up("analysis failed"), None)
+        return False
 
     def _opened(self, camera: str, signal: TriggerSignal) -> None:
         unit = self._units.get(camera)
         if unit is not None and unit.pipeline.opened(signal):
             self._metrics.triggers.labels(camera).inc()
             self._store(unit, [])
+            if unit.broken:
+                self._give_up(unit, signal.id, "analysis failed")
 
     def _missed(self, camera: str, trigger_id: str) -> None:
         unit = self._units.get(camera)
-        ledger = unit.pipeline.ledger if unit is not None else None
-        if unit is not None and ledger is not None and ledger.part(trigger_id) is not None:
-            self._emit(unit, ledger.give_up([trigger_id], "no frame"), None)
+        if unit is not None:
+            self._give_up(unit, trigger_id, "no frame")
+
+    def _give_up(self, unit: CameraUnit, trigger_id: str | None, reason: str) -> None:
+        ledger = unit.pipeline.ledger
+        if trigger_id is not None and ledger is not None and ledger.part(trigger_id) is not None:
+            self._emit(unit, ledger.give_up([trigger_id], reason), None)
 
     def _attached(self, unit: CameraUnit) -> None:
         self._units[unit.name] = unit
-        self._emit(unit, unit.pipeline.give_up("restart"), None)
+        self._guarded(unit, lambda: self._emit(unit, unit.pipeline.give_up("restart"), None))
 
     def _detached(self, unit: CameraUnit, *, ended: bool) -> None:
         if self._units.get(unit.name) is not unit:
             return
-        again, unit.ended = unit.ended, ended
-        if ended and not again:  # it has not come to its end in an earlier run already
-            self._emit(unit, unit.pipeline.finish(), None)
-        self._store(unit, [])
+        again, unit.ended = unit.ended, ended and not unit.broken
+        if unit.ended and not again:  # it has not come to its end in an earlier run already
+            self._guarded(unit, lambda: self._emit(unit, unit.pipeline.finish(), None))
+        self._guarded(unit, lambda: self._store(unit, []))
         del self._units[unit.name]
 
     def _overdue(self) -> None:
@@ -199,7 +220,8 @@ class AnalyticsStage:
         for unit in self._units.values():
             self._metrics.fps.labels(unit.name).set(unit.fps())
             if unit.live and unit.last_arrival_t_s is not None and now - unit.last_arrival_t_s >= TICK_S:
-                self._emit(unit, unit.pipeline.advance(now - unit.last_arrival_t_s), None)
+                elapsed_s = now - unit.last_arrival_t_s
+                self._guarded(unit, lambda unit=unit, s=elapsed_s: self._emit(unit, unit.pipeline.advance(s), None))  # type: ignore[misc]
 
     def _emit(self, unit: CameraUnit, occurrences: Sequence[Occurrence], arrived_t_s: float | None) -> None:
         for occurrence in occurrences:
@@ -236,8 +258,8 @@ class AnalyticsStage:
     def _quality(self, unit: CameraUnit) -> Mapping[str, Any]:
         last = unit.last_time or FrameTime(datetime.now(timezone.utc), 0.0)
         return {
-            "camera": "ok" if unit.state in {SourceState.ONLINE, SourceState.ENDED} else unit.state.value,
+            "camera": unit.condition,
             "time_source": last.source,
             "time_uncertainty_ms": last.uncertainty_ms,
-            "clock_synced": clock_is_set(time.time()),
+            "clock_synced": self._clock.synced,
         }

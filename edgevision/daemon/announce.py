@@ -10,6 +10,8 @@ from typing import Any
 
 from edgevision import __version__
 from edgevision.daemon.camera import CameraUnit
+from edgevision.daemon.clock import ClockChange
+from edgevision.daemon.load import Load
 from edgevision.events.base import Outbox
 from edgevision.events.build import EventBuilder
 from edgevision.events.topics import DEVICE, camera_state
@@ -54,9 +56,13 @@ class Announcer:
             topic = camera_state(self._builder.site, self._builder.device, unit.name)
             self.retain(topic, {"state": state, "reason": unit.reason or None})
 
-    def clock(self, offset_s: float) -> None:
-        """The wall clock jumped by ``offset_s``."""
-        self._append("clock", {"offset_s": round(offset_s, 6)})
+    def clock(self, change: ClockChange) -> None:
+        """The wall clock was stepped, or gained or lost what keeps it right."""
+        self._append("clock", change.document())
+
+    def load(self, camera: str, load: Load) -> None:
+        """A camera, or the ``device``, is overloaded, too hot, or well again."""
+        self._append("load", load.document(), camera=camera)
 
     def selftest(self, model: str, backend: str, problems: Sequence[str], pictures: int) -> None:
         """``model`` (``name@version#hash``) was checked on ``pictures`` golden pictures."""

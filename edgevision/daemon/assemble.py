@@ -20,6 +20,7 @@ from edgevision.daemon.actuation import Actuation
 from edgevision.daemon.analytics import AnalyticsStage, Result
 from edgevision.daemon.announce import Announcer
 from edgevision.daemon.camera import CameraUnit, Fingerprint
+from edgevision.daemon.clock import ClockWatch
 from edgevision.daemon.health import HealthBoard
 from edgevision.daemon.http import HttpServer
 from edgevision.daemon.loading import Loading
@@ -71,7 +72,10 @@ class Assembly:
         self.outbox = SqliteOutbox(settings.outbox, builder)  # type: ignore[arg-type]
         self._announcer = Announcer(self.outbox, builder)
         self._announcer.started(self.outbox.previous_boot())
-        self._analytics = AnalyticsStage(self.outbox, builder, self.metrics, state_interval_s=settings.state_interval_s)
+        clock = ClockWatch()
+        self._analytics = AnalyticsStage(
+            self.outbox, builder, self.metrics, clock, state_interval_s=settings.state_interval_s
+        )
         models = {name: self._model(name, model) for name, model in settings.models.items()}
         relay, commands = self._relay(reload) or (None, None)
         self._announcer.retain = None if relay is None else relay.retain
@@ -83,6 +87,7 @@ class Assembly:
             relay=None if relay is None else relay.run,
             commands=None if commands is None else commands.run,
             analytics=self._analytics,
+            clock=clock,
             announcer=self._announcer,
             metrics=self.metrics,
             board=self.board,
@@ -157,7 +162,7 @@ class Assembly:
         self._analytics.post(Result(frame, detections, arrived_t_s))
 
     def _skipped(self, frame: Frame) -> None:
-        self._units[frame.camera].left()
+        self._units[frame.camera].skipped()
 
     def _relay(self, reload: Callable[[], Mapping[str, Any]]) -> tuple[Relay, Commands | None] | None:
         settings = self.settings

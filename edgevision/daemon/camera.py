@@ -67,6 +67,8 @@ class CameraUnit:
         fingerprint: Of ``settings``.
         trigger: What asks for inspections.
         actuation: What acts on verdicts.
+        broken: Why its frames are analysed no more; empty while they are.
+        dropped: Frames that were accepted and not analysed, so far.
     """
 
     name: str
@@ -85,6 +87,9 @@ class CameraUnit:
     last_time: FrameTime | None = None
     last_arrival_t_s: float | None = None
     stored_t_s: float = 0.0
+    broken: str = ""
+    dropped: int = 0
+    _stored: tuple[dict[str, Any], int | None] = field(default_factory=lambda: ({}, None))
     _in_flight: int = 0
     _arrivals: deque[float] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -108,6 +113,12 @@ class CameraUnit:
         with self._lock:
             self._in_flight -= 1
 
+    def skipped(self) -> None:
+        """A frame will not be analysed."""
+        with self._lock:
+            self._in_flight -= 1
+            self.dropped += 1
+
     @property
     def in_flight(self) -> int:
         """Frames between source and outbox."""
@@ -122,21 +133,43 @@ class CameraUnit:
                 return 0.0
             return (len(self._arrivals) - 1) / max(1e-9, self._arrivals[-1] - self._arrivals[0])
 
+    @property
+    def failed(self) -> bool:
+        """Whether it can never work again as it is."""
+        return bool(self.broken) or self.state is SourceState.FAILED
+
+    @property
+    def condition(self) -> str:
+        """``ok``, or what is the matter, in a word."""
+        if self.failed:
+            return SourceState.FAILED.value
+        return "ok" if self.state in {SourceState.ONLINE, SourceState.ENDED} else self.state.value
+
     def health(self) -> Health:
-        """Whether frames come, or came to their end."""
-        good = self.state in {SourceState.ONLINE, SourceState.ENDED}
-        detail = self.state.value if not self.reason else f"{self.state.value}: {self.reason}"
-        return Health(f"camera/{self.name}", good, detail, critical=False, facts={"fps": round(self.fps(), 1)})
+        """Whether frames come, or came to their end, and are analysed."""
+        reason = self.broken or self.reason
+        state = SourceState.FAILED if self.failed else self.state
+        detail = f"{state.value}: {reason}" if reason else state.value
+        facts = {"fps": round(self.fps(), 1)}
+        return Health(f"camera/{self.name}", self.condition == "ok", detail, critical=False, facts=facts)
 
     def snapshot(self) -> CameraState:
-        """What the outbox stores together with the events this camera led to."""
+        """What the outbox stores together with the events this camera led to.
+
+        Once the analyses are broken, only the open triggers go on: the rest stays as it was last.
+        """
+        if not self.broken:
+            self._stored = self.pipeline.state(), self.pipeline.position
+        state, position = self._stored
+        if self.broken and self.pipeline.ledger is not None:
+            state = {**state, "ledger": self.pipeline.ledger.state()}
         body: dict[str, Any] = {
             "source": self.fingerprint.source,
             "analyses": self.fingerprint.analyses,
             "ended": self.ended,
-            "pipeline": self.pipeline.state(),
+            "pipeline": state,
         }
-        return CameraState(self.name, self.pipeline.position, body)
+        return CameraState(self.name, position, body)
 
     def _forget(self, now: float) -> None:
         while self._arrivals and self._arrivals[0] < now - FPS_WINDOW_S:

@@ -73,6 +73,9 @@ class Capturing:
         return DEFAULT_FRAME_TIMEOUT_S if deadline_ms is None else deadline_ms / 1000
 
     def _put(self, frame: Frame) -> None:
+        if self._unit.broken:
+            self._metrics.drops.labels(self._unit.name, "failed").inc()
+            return
         self._unit.entered()
         if not self._batcher.put(frame):
             self._unit.left()

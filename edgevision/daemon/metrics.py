@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from edgevision.daemon.thermal import temperatures
+
 _LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-_THERMAL = Path("/sys/class/thermal")
 
 
 class Metrics:
@@ -58,11 +58,6 @@ class _Temperatures(Collector):
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         family = GaugeMetricFamily("edgevision_temperature_celsius", "Thermal zones of the device", labels=["zone"])
-        for zone in sorted(_THERMAL.glob("thermal_zone*")):
-            try:
-                name = (zone / "type").read_text(encoding="ascii").strip()
-                celsius = int((zone / "temp").read_text(encoding="ascii")) / 1000
-            except (OSError, ValueError):
-                continue
-            family.add_metric([f"{zone.name.removeprefix('thermal_zone')}:{name}"], celsius)
+        for zone, celsius in temperatures().items():
+            family.add_metric([zone], celsius)
         yield family

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any, Protocol
 
 import structlog
@@ -15,21 +13,19 @@ from edgevision.config.daemon import CameraSettings, DaemonSettings
 from edgevision.daemon.analytics import AnalyticsStage, Attached, Detached, Opened
 from edgevision.daemon.camera import CameraUnit
 from edgevision.daemon.capturing import Capturing
-from edgevision.daemon.clock import ClockWatch
+from edgevision.daemon.clock import ClockChange, ClockWatch
 from edgevision.daemon.health import HealthBoard
+from edgevision.daemon.load import Load, LoadWatch
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.model import ModelUnit
 from edgevision.daemon.supervisor import Run, Stage
 from edgevision.errors import StationError
 from edgevision.events.base import CameraState, Outbox
 from edgevision.sources.base import SourceState
-from edgevision.station.base import TriggerSignal
+from edgevision.station.request import signal_of
 from edgevision.station.software import SoftwareTrigger
-from edgevision.types import Part
 
 log = structlog.get_logger(__name__)
-
-PART_FIELDS = frozenset({"id", "serial", "lot", "recipe", "recipe_revision", "station", "attempt"})
 
 
 class Announcer(Protocol):
@@ -38,8 +34,11 @@ class Announcer(Protocol):
     def camera(self, unit: CameraUnit) -> None:
         """A camera changed its state."""
 
-    def clock(self, offset_s: float) -> None:
-        """The wall clock jumped."""
+    def clock(self, change: ClockChange) -> None:
+        """The wall clock was stepped, or gained or lost what keeps it right."""
+
+    def load(self, camera: str, load: Load) -> None:
+        """A camera, or the ``device``, is overloaded, too hot, or well again."""
 
 
 @dataclass(slots=True)
@@ -60,6 +59,7 @@ class Daemon:
         relay: What empties it, as a stage's work; ``None`` without a broker.
         commands: What obeys commands, as a stage's work; ``None`` when there are none.
         analytics: The analytics stage.
+        clock: Watches the wall clock.
         announcer: Appends the device's own events.
         metrics: Counters.
         board: Where health is registered.
@@ -75,6 +75,7 @@ class Daemon:
         relay: Run | None,
         commands: Run | None,
         analytics: AnalyticsStage,
+        clock: ClockWatch,
         announcer: Announcer,
         metrics: Metrics,
         board: HealthBoard,
@@ -88,7 +89,8 @@ class Daemon:
         self._metrics = metrics
         self._board = board
         self._cameras: dict[str, _Camera] = {}
-        self._clock = ClockWatch()
+        self._clock = clock
+        self._load = LoadWatch(settings.load, announcer.load)
         self._analytics_stage = self._stage("analytics", analytics.run)
         self._relay_stage = None if relay is None else self._stage("relay", relay, critical=False)
         self._commands_stage = None if commands is None else self._stage("commands", commands, critical=False)
@@ -108,14 +110,16 @@ class Daemon:
 
     def poll(self) -> None:
         """Housekeeping; call it a few times a second."""
-        step = self._clock.check()
-        if step is not None:
-            log.warning("clock.stepped", offset_s=round(step.offset_s, 3))
-            self._metrics.clock_steps.inc()
-            self._announcer.clock(step.offset_s)
+        change = self._clock.check()
+        if change is not None:
+            log.warning("clock.changed", **change.document())
+            if change.offset_s is not None:
+                self._metrics.clock_steps.inc()
+            self._announcer.clock(change)
+        self._load.check(camera.unit for camera in self._cameras.values())
         for camera in list(self._cameras.values()):
             unit = camera.unit
-            if camera.detached is None and unit.state is SourceState.ENDED and unit.in_flight == 0:
+            if camera.detached is None and not unit.broken and unit.state is SourceState.ENDED and unit.in_flight == 0:
                 camera.detached = Detached(unit, ended=True)
                 self._analytics.post(camera.detached)
                 log.info("camera.ended", camera=unit.name)
@@ -123,14 +127,13 @@ class Daemon:
     def done(self) -> bool:
         """Whether every source is exhausted (or failed for good) and everything it led to is in the outbox."""
         return all(
-            (camera.detached is not None and camera.detached.settled.is_set())
-            or camera.unit.state is SourceState.FAILED
+            (camera.detached is not None and camera.detached.settled.is_set()) or camera.unit.failed
             for camera in self._cameras.values()
         )
 
     def failed_cameras(self) -> list[str]:
         """Cameras that can never work as they are configured."""
-        return [name for name, camera in self._cameras.items() if camera.unit.state is SourceState.FAILED]
+        return [name for name, camera in self._cameras.items() if camera.unit.failed]
 
     def reload(self, settings: DaemonSettings) -> dict[str, list[str]]:
         """Take over new settings: cameras whose settings changed are restarted, the others are not touched.
@@ -140,7 +143,7 @@ class Daemon:
             the sections that only a restart of the daemon takes over.
         """
         old = self.settings
-        sections = ("site", "device", "models", "mqtt", "outbox", "http", "commands", "log")
+        sections = ("site", "device", "models", "mqtt", "outbox", "http", "commands", "load", "log")
         needs = [name for name in sections if getattr(old, name) != getattr(settings, name)]
         done: dict[str, list[str]] = {"started": [], "stopped": [], "restarted": [], "kept": [], "needs_restart": needs}
         for name in [name for name in self._cameras if name not in settings.cameras]:
@@ -177,7 +180,7 @@ class Daemon:
         if entry is None or not isinstance(entry.unit.trigger, SoftwareTrigger):
             msg = f"there is no camera {camera!r} with a software trigger"
             raise StationError(msg)
-        signal = _signal(request)
+        signal = signal_of(request)
         opened = Opened(camera, signal)
         self._analytics.post(opened)
         if not opened.known.wait(5.0) or not self._outbox.flush(5.0):
@@ -277,20 +280,3 @@ class Daemon:
 
 def _left(deadline: float) -> float:
     return max(0.0, deadline - time.monotonic())
-
-
-def _signal(request: Mapping[str, Any]) -> TriggerSignal:
-    unknown = set(request) - PART_FIELDS - {"trigger_id"}
-    if unknown:
-        allowed = ", ".join(sorted(PART_FIELDS | {"trigger_id"}))
-        msg = f"trigger: unknown field {', '.join(sorted(unknown))}; allowed: {allowed}"
-        raise StationError(msg)
-    for name, value in request.items():
-        wanted = int if name == "attempt" else str
-        if not isinstance(value, wanted) or (isinstance(value, str) and not 0 < len(value) <= 200):  # noqa: PLR2004
-            msg = f"trigger: {name} must be {'a whole number' if wanted is int else 'text of 1 to 200 characters'}"
-            raise StationError(msg)
-    trigger_id = str(request.get("trigger_id") or uuid.uuid4())
-    known = {name: value for name, value in request.items() if name in PART_FIELDS}
-    part = Part(**{"id": trigger_id, **known})
-    return TriggerSignal(trigger_id, datetime.now(timezone.utc), time.monotonic(), part)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from edgevision.station.base import TriggerSignal
 from edgevision.types import FrameTime, Occurrence, Part
 
+PATIENCE_S = 60.0  # without a deadline, a trigger that nothing answers is given up after this
 REMEMBERED = 10_000  # ids of answered triggers that are kept to recognise a repeated one
 
 
@@ -18,13 +19,15 @@ class _Open:
     part: Part
     time_utc: datetime
     deadline_t_s: float | None
+    until_t_s: float = float("inf")
 
 
 class TriggerLedger:
     """Which triggers wait for their verdict. Used by one thread.
 
     Args:
-        deadline_s: Time from a trigger until its verdict must have been given, seconds; ``None``: no limit.
+        deadline_s: Time from a trigger until its verdict must have been given, seconds; ``None``: no limit for the
+            machine, and a minute for us.
         on_timeout: The verdict of a trigger that could not be answered in time.
     """
 
@@ -44,7 +47,8 @@ class TriggerLedger:
         known = signal.part or Part(signal.id)
         part = Part(**{**asdict(known), "trigger_id": signal.id})
         deadline = None if self._deadline_s is None else signal.t_s + self._deadline_s
-        self._open[signal.id] = _Open(part, signal.time_utc, deadline)
+        until = signal.t_s + PATIENCE_S if deadline is None else deadline
+        self._open[signal.id] = _Open(part, signal.time_utc, deadline, until)
         return True
 
     def part(self, trigger_id: str) -> Part | None:
@@ -68,18 +72,12 @@ class TriggerLedger:
         return True
 
     def next_deadline_t_s(self) -> float | None:
-        """The nearest deadline of an open trigger."""
-        return min(
-            (entry.deadline_t_s for entry in self._open.values() if entry.deadline_t_s is not None), default=None
-        )
+        """When the first open trigger has to be given up, monotonic seconds."""
+        return min((entry.until_t_s for entry in self._open.values()), default=None)
 
     def overdue(self, t_s: float) -> list[str]:
-        """Ids of open triggers whose deadline is reached at ``t_s``."""
-        return [
-            trigger_id
-            for trigger_id, entry in self._open.items()
-            if entry.deadline_t_s is not None and entry.deadline_t_s <= t_s
-        ]
+        """Ids of open triggers that have to be given up at ``t_s``."""
+        return [trigger_id for trigger_id, entry in self._open.items() if entry.until_t_s <= t_s]
 
     def give_up(self, trigger_ids: Sequence[str], reason: str) -> list[Occurrence]:
         """Verdicts for triggers that will get no better one; they are closed."""

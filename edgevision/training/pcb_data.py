@@ -60,7 +60,7 @@ def write_data(deeppcb: Path, out: Path, *, drawn: int, plans: int, limit: int |
             _put(out, "train-real", f"{file.stem}{name}", view)
             _put(out, "train-real", f"{file.stem}{name}-turned", turned(view))
         if place % TEMPLATE_EVERY == 0:
-            good = (read_picture(deeppcb / "templates" / file.name), [])
+            good: Sample = (read_picture(deeppcb / "templates" / file.name), [])
             _put(out, "train-real", f"good-{file.stem}", good)
             _put(out, "train-real", f"good-{file.stem}-negative", negative(good))
     for split, seed in SEEDS.items():

@@ -74,7 +74,11 @@ def test_jumps_of_the_clock_are_announced_and_change_no_count(tmp_path: Path, cl
     outbox = tmp_path / "outbox.sqlite"
 
     def jumps() -> list[float]:
-        return [e["data"]["offset_s"] for e in events_in(outbox) if e["type"] == "edgevision.health.clock.v1"]
+        return [
+            event["data"]["offset_s"]
+            for event in events_in(outbox)
+            if event["type"] == "edgevision.health.clock.v1" and "offset_s" in event["data"]
+        ]
 
     wait_until(lambda: any(e["source"].endswith("/hall") for e in events_in(outbox)))
     clock.set(3600)
