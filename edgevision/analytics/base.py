@@ -72,7 +72,11 @@ class Tracker(Protocol):
 
 
 class Analysis(Protocol):
-    """Looks at the tracks of one camera and says what it noticed. Pure: no clock, no I/O, no identity."""
+    """Looks at the tracks of one camera and says what it noticed. Pure: no clock, no I/O, no identity.
+
+    Two more members are optional: ``judges``, true where it answers triggers with verdicts; and ``inherit(state)``, for
+    what must go on from an earlier ``state()`` even when the settings have changed, such as the revisions of intervals.
+    """
 
     def update(self, frame: Frame, tracks: Tracks) -> Sequence[Occurrence]:
         """One frame."""

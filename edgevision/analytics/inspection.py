@@ -100,6 +100,7 @@ class Inspection:
     """
 
     Settings = InspectionSettings
+    judges = True
 
     def __init__(self, settings: InspectionSettings, context: AnalysisContext) -> None:
         self._set, self._camera = settings, context.camera

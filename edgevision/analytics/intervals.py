@@ -171,6 +171,13 @@ class Intervals:
         self._now = self._load(state["now"])
         self._past = {datetime.fromisoformat(start): self._load(plain) for start, plain in state["past"].items()}
 
+    def inherit(self, state: dict[str, Any]) -> None:
+        """Take over which intervals were published, but not what was counted in them."""
+        starts = {state["start"]: state["now"], **state["past"]} if state["start"] is not None else state["past"]
+        self._past = {datetime.fromisoformat(start): self._new(revision) for start, (*_, revision) in starts.items()}
+        known = [datetime.fromisoformat(text) for text in (state["newest"], state["start"]) if text is not None]
+        self._newest = max(known, default=None)
+
     def _load(self, plain: list[Any]) -> _Interval:
         used, observed_s, revision = plain
         counts = [_Counts(*used.get(str(index), ())) for index in range(len(self._names))]

@@ -114,6 +114,10 @@ class Traffic:
         self._intervals.restore(state["intervals"])
         self._size = None if state["size"] is None else (state["size"][0], state["size"][1])
 
+    def inherit(self, state: State) -> None:
+        """Another Traffic counted before, with other lines: intervals that it has published get higher revisions."""
+        self._intervals.inherit(state["intervals"])
+
     def _judge(self, frame: Frame, tracks: Tracks, now_s: float) -> list[Occurrence]:
         rows, new = self._table.rows(tracks.track_id)
         records = gather(self._table.records, rows)

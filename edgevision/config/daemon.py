@@ -64,7 +64,13 @@ class StationSettings(Settings):
     on_timeout: Literal["review", "ng"] = "review"
     """The verdict of a trigger that could not be answered in time."""
     margin_ms: Annotated[float, Field(ge=0)] = 20.0
-    """How long before the deadline a timeout's verdict is given, so that the actuator makes it, milliseconds."""
+    """How long before the deadline a timeout's verdict is given, so that the actuator makes it, milliseconds; at most
+    half of the deadline."""
+
+    @property
+    def margin_s(self) -> float:
+        """``margin_ms`` as it is used, seconds; 0 without a deadline."""
+        return 0.0 if self.deadline_ms is None else min(self.margin_ms, self.deadline_ms / 2) / 1000
 
 
 class CameraSettings(Settings):

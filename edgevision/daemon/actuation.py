@@ -9,6 +9,7 @@ import time
 import structlog
 
 from edgevision.daemon.metrics import Metrics
+from edgevision.daemon.supervisor import contained
 from edgevision.errors import StationError
 from edgevision.station.base import Actuator, Verdict
 
@@ -52,12 +53,20 @@ class Actuation:
         outcome = "done"
         if verdict.deadline_t_s is not None and time.monotonic() > verdict.deadline_t_s:
             outcome = "too_late"
-        else:
+            log.warning("actuator.too_late", camera=self._camera, part=verdict.part.id)
+        elif (error := self._give(verdict)) is not None:
+            outcome = "failed"
+            log.warning("actuator.failed", camera=self._camera, part=verdict.part.id, error=error)
+        self._metrics.actuations.labels(self._camera, outcome).inc()
+
+    def _give(self, verdict: Verdict) -> str | None:
+        """Tell the machine; what went wrong, if anything. A crash of foreign code costs this verdict and no other."""
+        refused: list[str] = []
+
+        def act() -> None:
             try:
                 self._actuator.act(verdict)
             except StationError as exc:
-                outcome = "failed"
-                log.warning("actuator.failed", camera=self._camera, part=verdict.part.id, error=str(exc))
-        if outcome == "too_late":
-            log.warning("actuator.too_late", camera=self._camera, part=verdict.part.id)
-        self._metrics.actuations.labels(self._camera, outcome).inc()
+                refused.append(str(exc))
+
+        return contained(f"actuator/{self._camera}", act) or next(iter(refused), None)

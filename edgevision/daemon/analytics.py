@@ -1,29 +1,30 @@
-"""The one thread that turns results into events: tracking, analyses, verdicts, then actuator and outbox."""
+"""The one thread that turns results into events: tracking, analyses, verdicts."""
 
 from __future__ import annotations
 
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Literal
 
 import structlog
 
 from edgevision.daemon.camera import CameraUnit
-from edgevision.daemon.clock import ClockWatch
+from edgevision.daemon.emit import Emitter
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.supervisor import contained
-from edgevision.events.base import Draft, Outbox
-from edgevision.events.build import EventBuilder
-from edgevision.station.base import TriggerSignal, Verdict
-from edgevision.types import Detections, Frame, FrameTime, Occurrence, Part
+from edgevision.station.base import TriggerSignal
+from edgevision.station.ledger import ENDED, NO_FRAME, RESTART
+from edgevision.types import Detections, Frame, Occurrence
 
 log = structlog.get_logger(__name__)
 
 TICK_S = 1.0
+QUEUE = 64
+POST_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A trigger fired; ``known`` is set once it has been handed to the outbox."""
+    """A trigger fired; ``accepted`` tells, once it has been handed to the outbox, whether it will get a verdict."""
 
     camera: str
     signal: TriggerSignal
-    known: threading.Event = field(default_factory=threading.Event)
+    accepted: Future[bool] = field(default_factory=Future)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,13 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class Detached:
-    """A camera goes: ``ended`` when its source is exhausted; ``settled`` is set when its state is handed over."""
+    """A camera goes: ``over`` when nothing more will come of it, because its source is exhausted or it was taken away.
+
+    ``settled`` is set when its state is handed over.
+    """
 
     unit: CameraUnit
-    ended: bool
+    over: bool
     settled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -75,34 +79,37 @@ class AnalyticsStage:
     """Consumes messages of all cameras; ``run`` is a stage.
 
     Args:
-        outbox: Where events and states go.
-        builder: Makes events of occurrences.
-        metrics: Counts them.
-        clock: Knows whether the wall clock is right.
-        state_interval_s: How often a camera's state is stored when nothing happens.
+        emitter: Where occurrences go.
+        metrics: Counts frames.
+        on_trouble: Hears of a camera of whose analyses one is asked no more.
     """
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        builder: EventBuilder,
-        metrics: Metrics,
-        clock: ClockWatch,
-        *,
-        state_interval_s: float,
-    ) -> None:
-        self._outbox = outbox
-        self._builder = builder
+    def __init__(self, emitter: Emitter, metrics: Metrics, on_trouble: Callable[[CameraUnit], None]) -> None:
+        self._emitter = emitter
         self._metrics = metrics
-        self._clock = clock
-        self._state_interval_s = state_interval_s
-        self._messages: queue.Queue[Message] = queue.Queue(maxsize=64)
+        self._on_trouble = on_trouble
+        self._messages: queue.Queue[Message] = queue.Queue(maxsize=QUEUE)
+        self._dead = threading.Event()
         self._units: dict[str, CameraUnit] = {}
         self._next_tick_s = time.monotonic() + TICK_S
 
     def post(self, message: Message) -> None:
-        """Hand over a message; blocks while the stage is behind."""
-        self._messages.put(message)
+        """Hand over a message; blocks while the stage is behind, and drops it once the stage is dead."""
+        while not self._dead.is_set():
+            try:
+                self._messages.put(message, timeout=POST_S)
+            except queue.Full:
+                continue
+            return
+        match message:
+            case Opened():
+                message.accepted.set_result(False)
+            case Detached():
+                message.settled.set()
+
+    def abandon(self) -> None:
+        """The stage has failed for good: nobody shall wait for it any more."""
+        self._dead.set()
 
     def run(self, stop: threading.Event) -> None:
         """Work until stopped; what was posted before is still worked on."""
@@ -119,27 +126,28 @@ class AnalyticsStage:
                 self._tick()
 
     def _patience_s(self) -> float:
-        now = time.monotonic()
         until = self._next_tick_s
         for unit in self._units.values():
             deadline = unit.pipeline.ledger.next_deadline_t_s() if unit.pipeline.ledger is not None else None
             if deadline is not None:
-                until = min(until, deadline)
-        return min(max(0.0, until - now), 0.2)
+                until = min(until, deadline - unit.settings.station.margin_s)
+        return min(max(0.0, until - time.monotonic()), 0.2)
 
     def _handle(self, message: Message) -> None:
         match message:
             case Result(frame, detections, arrived_t_s):
                 self._result(frame, detections, arrived_t_s)
-            case Opened(camera, signal, known):
-                self._opened(camera, signal)
-                known.set()
+            case Opened():
+                self._opened(message)
             case Missed(camera, trigger_id):
-                self._missed(camera, trigger_id)
+                unit = self._units.get(camera)
+                if unit is not None:
+                    self._say(unit, unit.pipeline.give_up(NO_FRAME, trigger_id))
             case Attached(unit):
                 self._attached(unit)
-            case Detached(unit, ended, settled):
-                self._detached(unit, ended=ended)
+            case Detached(unit, over, settled):
+                if self._units.get(unit.name) is unit:
+                    self._detached(unit, over=over)
                 settled.set()
 
     def _result(self, frame: Frame, detections: Detections, arrived_t_s: float) -> None:
@@ -147,119 +155,70 @@ class AnalyticsStage:
         if unit is None:
             return  # a frame that was under way when its camera was taken away
         started = time.monotonic()
-        well = self._guarded(unit, lambda: self._analyse(unit, frame, detections, arrived_t_s))
+        occurrences = unit.pipeline.step(frame, detections)
+        unit.seen(frame.time)
+        self._say(unit, occurrences, arrived_t_s)
         unit.left()
-        if not well:
-            self._give_up(unit, frame.trigger_id, "analysis failed")
-            return
         self._metrics.frames.labels(unit.name).inc()
         self._metrics.stage_seconds.labels("analytics").observe(time.monotonic() - started)
         self._metrics.stage_seconds.labels("total").observe(time.monotonic() - arrived_t_s)
 
-    def _analyse(self, unit: CameraUnit, frame: Frame, detections: Detections, arrived_t_s: float) -> None:
-        occurrences = unit.pipeline.step(frame, detections)
-        unit.seen(frame.time)
-        self._emit(unit, occurrences, arrived_t_s)
+    def _say(self, unit: CameraUnit, occurrences: Sequence[Occurrence], arrived_t_s: float | None = None) -> None:
+        """Emit; what a foreign analysis says beyond the contract costs its own camera and no other."""
+        error = contained(f"events/{unit.name}", lambda: self._emitter.emit(unit, occurrences, arrived_t_s))
+        if error is not None:
+            self._metrics.restarts.labels(f"events/{unit.name}").inc()
+        if unit.pipeline.broken != unit.told_broken:
+            log.error("camera.analysis_failed", camera=unit.name, error=unit.pipeline.broken)
+            unit.told_broken = unit.pipeline.broken
+            self._on_trouble(unit)
+            self._say(unit, unit.pipeline.unanswerable())
 
-    def _guarded(self, unit: CameraUnit, work: Callable[[], None]) -> bool:
-        """Do an analysis's work, maybe a foreign one's: when it crashes its own camera pays, and the others go on."""
-        if unit.broken:
-            return False
-        error = contained(f"analyses/{unit.name}", work)
-        if error is None:
-            return True
-        self._metrics.restarts.labels(f"analyses/{unit.name}").inc()
-        if not unit.budget.spend(time.monotonic()):
-            log.error("camera.failed", camera=unit.name, error=error)
-            unit.broken = f"an analysis crashes: {error}"
-            self._emit(unit, unit.pipeline.give_up("analysis failed"), None)
-        return False
-
-    def _opened(self, camera: str, signal: TriggerSignal) -> None:
-        unit = self._units.get(camera)
-        if unit is not None and unit.pipeline.opened(signal):
-            self._metrics.triggers.labels(camera).inc()
-            self._store(unit, [])
-            if unit.broken:
-                self._give_up(unit, signal.id, "analysis failed")
-
-    def _missed(self, camera: str, trigger_id: str) -> None:
-        unit = self._units.get(camera)
-        if unit is not None:
-            self._give_up(unit, trigger_id, "no frame")
-
-    def _give_up(self, unit: CameraUnit, trigger_id: str | None, reason: str) -> None:
-        ledger = unit.pipeline.ledger
-        if trigger_id is not None and ledger is not None and ledger.part(trigger_id) is not None:
-            self._emit(unit, ledger.give_up([trigger_id], reason), None)
+    def _opened(self, message: Opened) -> None:
+        unit, signal = self._units.get(message.camera), message.signal
+        if unit is None or unit.pipeline.ledger is None:
+            message.accepted.set_result(False)
+            return
+        if unit.pipeline.opened(signal):
+            self._metrics.triggers.labels(unit.name).inc()
+            self._emitter.store(unit)
+        message.accepted.set_result(True)
+        self._say(unit, unit.pipeline.unanswerable())
 
     def _attached(self, unit: CameraUnit) -> None:
         self._units[unit.name] = unit
-        self._guarded(unit, lambda: self._emit(unit, unit.pipeline.give_up("restart"), None))
+        if unit.live:
+            unit.pipeline.begin(datetime.now(timezone.utc))
+            unit.last_arrival_t_s = time.monotonic()
+        if unit.pipeline.ledger is not None:  # counted here too, so that triggers = verdicts in every process
+            self._metrics.triggers.labels(unit.name).inc(len(unit.pipeline.ledger))
+        self._say(unit, unit.pipeline.give_up(RESTART))
 
-    def _detached(self, unit: CameraUnit, *, ended: bool) -> None:
-        if self._units.get(unit.name) is not unit:
-            return
-        again, unit.ended = unit.ended, ended and not unit.broken
-        if unit.ended and not again:  # it has not come to its end in an earlier run already
-            self._guarded(unit, lambda: self._emit(unit, unit.pipeline.finish(), None))
-        self._guarded(unit, lambda: self._store(unit, []))
+    def _detached(self, unit: CameraUnit, *, over: bool) -> None:
+        again, unit.ended = unit.ended, over
+        if over and not again:  # it has not come to its end in an earlier run already
+            self._say(unit, unit.pipeline.finish())
+        if over:
+            self._say(unit, unit.pipeline.give_up(ENDED))
+        self._emitter.store(unit)
         del self._units[unit.name]
 
     def _overdue(self) -> None:
         now = time.monotonic()
-        for unit in self._units.values():
-            margin_s = unit.settings.station.margin_ms / 1000
-            verdicts = unit.pipeline.overdue(now + margin_s)
-            if verdicts:
-                self._emit(unit, verdicts, None)
+        for unit in list(self._units.values()):
+            until = now + unit.settings.station.margin_s
+            if unit.pipeline.is_overdue(until):
+                self._advance(unit, now)  # what has been seen of the part may do for a verdict
+                self._say(unit, unit.pipeline.overdue(until))
 
     def _tick(self) -> None:
         now = time.monotonic()
         self._next_tick_s = now + TICK_S
-        for unit in self._units.values():
+        for unit in list(self._units.values()):
             self._metrics.fps.labels(unit.name).set(unit.fps())
             if unit.live and unit.last_arrival_t_s is not None and now - unit.last_arrival_t_s >= TICK_S:
-                elapsed_s = now - unit.last_arrival_t_s
-                self._guarded(unit, lambda unit=unit, s=elapsed_s: self._emit(unit, unit.pipeline.advance(s), None))  # type: ignore[misc]
+                self._advance(unit, now)
 
-    def _emit(self, unit: CameraUnit, occurrences: Sequence[Occurrence], arrived_t_s: float | None) -> None:
-        for occurrence in occurrences:
-            if occurrence.name == "verdict":
-                self._verdict(unit, occurrence)
-        quality = self._quality(unit)
-        drafts = [
-            self._builder.draft(item, camera=unit.name, model=unit.model, quality=quality, decided_t_s=arrived_t_s)
-            for item in occurrences
-        ]
-        for item in occurrences:
-            self._metrics.events.labels(unit.name, item.family, item.name).inc()
-        if drafts or time.monotonic() - unit.stored_t_s >= self._state_interval_s:
-            self._store(unit, drafts)
-
-    def _verdict(self, unit: CameraUnit, occurrence: Occurrence) -> None:
-        part = occurrence.part or Part(occurrence.key or "")
-        result: Literal["ok", "ng", "review"] = occurrence.data["result"]  # type: ignore[assignment]
-        reason = str(occurrence.data.get("reason") or "")
-        self._metrics.verdicts.labels(unit.name, result, reason or "-").inc()
-        if unit.actuation is None or reason == "restart":
-            return
-        deadline_ms = unit.settings.station.deadline_ms
-        ledger = unit.pipeline.ledger
-        deadline = ledger.deadline_t_s(part.trigger_id) if ledger is not None and part.trigger_id else None
-        if deadline is None and deadline_ms is not None:
-            deadline = time.monotonic() + deadline_ms / 1000
-        unit.actuation.give(Verdict(part, result, reason, deadline, occurrence.data))
-
-    def _store(self, unit: CameraUnit, drafts: list[Draft]) -> None:
-        self._outbox.append(drafts, unit.snapshot())
-        unit.stored_t_s = time.monotonic()
-
-    def _quality(self, unit: CameraUnit) -> Mapping[str, Any]:
-        last = unit.last_time or FrameTime(datetime.now(timezone.utc), 0.0)
-        return {
-            "camera": unit.condition,
-            "time_source": last.source,
-            "time_uncertainty_ms": last.uncertainty_ms,
-            "clock_synced": self._clock.synced,
-        }
+    def _advance(self, unit: CameraUnit, now_s: float) -> None:
+        elapsed_s = 0.0 if unit.last_arrival_t_s is None else now_s - unit.last_arrival_t_s
+        self._say(unit, unit.pipeline.advance(elapsed_s))

@@ -44,17 +44,27 @@ class Announcer:
 
     def camera(self, unit: CameraUnit) -> None:
         """A camera's source changed its state; the same state twice is told once."""
-        state = unit.state.value
+        state = unit.state.value if unit.condition == "ok" else unit.condition
+        reason = unit.trouble or None
         with self._lock:
             before = self._camera_states.get(unit.name)
             if before == state:
                 return
             self._camera_states[unit.name] = state
-        data = {"state": state, "reason": unit.reason or None, "previous": before}
-        self._append("camera", data, camera=unit.name)
+        self._append("camera", {"state": state, "reason": reason, "previous": before}, camera=unit.name)
+        self._keep(unit.name, {"state": state, "reason": reason})
+
+    def removed(self, camera: str) -> None:
+        """A camera is no longer in the settings: whoever looks at its state must not take it for alive."""
+        with self._lock:
+            before = self._camera_states.pop(camera, None)
+        data = {"state": "removed", "reason": "no longer in the settings"}
+        self._append("camera", {**data, "previous": before}, camera=camera)
+        self._keep(camera, data)
+
+    def _keep(self, camera: str, document: Mapping[str, Any]) -> None:
         if self.retain is not None:
-            topic = camera_state(self._builder.site, self._builder.device, unit.name)
-            self.retain(topic, {"state": state, "reason": unit.reason or None})
+            self.retain(camera_state(self._builder.site, self._builder.device, camera), document)
 
     def clock(self, change: ClockChange) -> None:
         """The wall clock was stepped, or gained or lost what keeps it right."""

@@ -12,8 +12,9 @@ import structlog
 from edgevision import __version__
 from edgevision.analytics.base import AnalysisContext, Tracker
 from edgevision.analytics.inspection import Inspection
+from edgevision.analytics.parts import ByTrigger
 from edgevision.analytics.tracking import ByteTrack, Untracked
-from edgevision.bundle import read_bundle
+from edgevision.bundle import Bundle, read_bundle
 from edgevision.config.daemon import CameraSettings, DaemonSettings, ModelSettings
 from edgevision.config.load import config_revision
 from edgevision.daemon.actuation import Actuation
@@ -21,16 +22,19 @@ from edgevision.daemon.analytics import AnalyticsStage, Result
 from edgevision.daemon.announce import Announcer
 from edgevision.daemon.camera import CameraUnit, Fingerprint
 from edgevision.daemon.clock import ClockWatch
+from edgevision.daemon.emit import Emitter
 from edgevision.daemon.health import HealthBoard
 from edgevision.daemon.http import HttpServer
 from edgevision.daemon.loading import Loading
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.model import ModelUnit
-from edgevision.daemon.pipeline import CameraPipeline
+from edgevision.daemon.pipeline import CameraPipeline, Kept
 from edgevision.daemon.registry import ACTUATORS, ANALYSES, BACKENDS, SOURCES, TRACKERS, TRIGGERS, build
 from edgevision.daemon.service import Daemon
-from edgevision.daemon.supervisor import Stage
+from edgevision.daemon.supervisor import Stage, contained
+from edgevision.daemon.triggered import Burst
 from edgevision.errors import EventError
+from edgevision.events import topics
 from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import SqliteOutbox
 from edgevision.events.times import timestamp
@@ -62,6 +66,7 @@ class Assembly:
         self, settings: DaemonSettings, *, fresh: bool = False, reload: Callable[[], Mapping[str, Any]]
     ) -> None:
         self.settings = settings
+        self._relay_of_device: Relay | None = None
         self.board = HealthBoard()
         self.metrics = Metrics()
         self._fresh = fresh
@@ -73,9 +78,8 @@ class Assembly:
         self._announcer = Announcer(self.outbox, builder)
         self._announcer.started(self.outbox.previous_boot())
         clock = ClockWatch()
-        self._analytics = AnalyticsStage(
-            self.outbox, builder, self.metrics, clock, state_interval_s=settings.state_interval_s
-        )
+        emitter = Emitter(self.outbox, builder, self.metrics, clock, state_interval_s=settings.state_interval_s)
+        self._analytics = AnalyticsStage(emitter, self.metrics, self._announcer.camera)
         models = {name: self._model(name, model) for name, model in settings.models.items()}
         relay, commands = self._relay(reload) or (None, None)
         self._announcer.retain = None if relay is None else relay.retain
@@ -89,6 +93,7 @@ class Assembly:
             analytics=self._analytics,
             clock=clock,
             announcer=self._announcer,
+            on_settings=self._settle,
             metrics=self.metrics,
             board=self.board,
         )
@@ -127,22 +132,12 @@ class Assembly:
 
     def _camera(self, name: str, settings: CameraSettings) -> CameraUnit:
         bundle = self._bundles[settings.model]
-        context = AnalysisContext(name, bundle.manifest.classes)
-        fingerprint = Fingerprint.of(settings)
-        saved = None if self._fresh else self.outbox.state(name)
-        same = saved is not None and saved.body.get("analyses") == fingerprint.analyses
-        same_source = same and saved is not None and saved.body.get("source") == fingerprint.source
-        resume = saved.position if saved is not None and same_source else None
+        fingerprint = Fingerprint.of(settings, bundle.model_ref)
+        pipeline, saved = self._pipeline(name, settings, bundle, fingerprint)
         station = settings.station
         trigger = None if station.trigger is None else build(TRIGGERS, station.trigger)
         actuator = None if station.actuator is None else build(ACTUATORS, station.actuator)
-        deadline_s = None if station.deadline_ms is None else station.deadline_ms / 1000
-        ledger = None if trigger is None else TriggerLedger(deadline_s, station.on_timeout)
-        analyses = [build(ANALYSES, item, context) for item in settings.analyses]
-        pipeline = CameraPipeline(name, _tracker(settings), analyses, ledger)
-        if saved is not None and same:
-            pipeline.restore(saved.body["pipeline"], resume)
-        source = build(SOURCES, settings.source, SourceContext(name, resume, self._started_utc))
+        source = build(SOURCES, settings.source, SourceContext(name, pipeline.position, self._started_utc))
         unit = CameraUnit(
             name,
             settings,
@@ -152,11 +147,43 @@ class Assembly:
             live=source.policy == "latest",
             fingerprint=fingerprint,
             trigger=trigger,
+            burst=_burst(settings),
             actuation=None if actuator is None else Actuation(name, actuator, self.metrics),
-            ended=bool(saved is not None and same_source and saved.body.get("ended")),
+            ended=saved,
         )
         self._units[name] = unit
         return unit
+
+    def _pipeline(
+        self, name: str, settings: CameraSettings, bundle: Bundle, fingerprint: Fingerprint
+    ) -> tuple[CameraPipeline, bool]:
+        """A camera's loop as it goes on from what is stored, and whether its source had come to its end."""
+        saved = self.outbox.state(name)
+        made = self._new_pipeline(name, settings, bundle)
+        if saved is None or "of" not in saved.body:
+            return made, False
+        kept = fingerprint.kept(saved.body["of"])
+        if self._fresh:
+            kept = Kept(source=False, tracker=False, analyses={})
+        position = saved.position if kept.source else None
+        error = contained(f"restore/{name}", lambda: made.restore(saved.body["pipeline"], kept, position))
+        if error is not None:  # written by another version, or by another plugin of the same name
+            log.error("camera.state_unreadable", camera=name, error=error)
+            made = self._new_pipeline(name, settings, bundle)
+            made.restore_triggers(saved.body["pipeline"])
+            return made, False
+        started = "the beginning" if made.position is None else f"frame {made.position}"
+        analyses = f"{len(kept.analyses)} of {len(settings.analyses)}"
+        log.info("camera.restored", camera=name, goes_on_from=started, tracks=kept.tracker, analyses=analyses)
+        return made, bool(kept.source and saved.body["ended"])
+
+    def _new_pipeline(self, name: str, settings: CameraSettings, bundle: Bundle) -> CameraPipeline:
+        station, context = settings.station, AnalysisContext(name, bundle.manifest.classes)
+        deadline_s = None if station.deadline_ms is None else station.deadline_ms / 1000
+        ledger = None if station.trigger is None else TriggerLedger(deadline_s, station.on_timeout)
+        analyses = [build(ANALYSES, item, context) for item in settings.analyses]
+        crashes = self.metrics.restarts.labels(f"analyses/{name}")
+        return CameraPipeline(name, _tracker(settings), analyses, ledger, on_crash=crashes.inc)
 
     def _answered(self, frame: Frame, detections: Detections, arrived_t_s: float) -> None:
         self._analytics.post(Result(frame, detections, arrived_t_s))
@@ -187,7 +214,15 @@ class Assembly:
             commands=commands,
         )
         self.board.register("relay", relay.health)
+        self._relay_of_device = relay
         return relay, commands
+
+    def _settle(self, settings: DaemonSettings) -> None:
+        """Settings were reloaded: from now on events and the birth message speak of these."""
+        self.settings = settings
+        self._builder.configrev = config_revision(settings)
+        if self._relay_of_device is not None:
+            self._relay_of_device.retain(topics.birth(settings.site, settings.device), self._birth())
 
     def _birth(self) -> dict[str, Any]:
         """The full provenance of what runs, for the retained birth message."""
@@ -240,6 +275,14 @@ class Assembly:
             ("age_s", "edgevision_outbox_age_seconds", "Age of the oldest event that waits for the broker"),
         ):
             self.metrics.gauge(name, text, lambda fact=fact: float(self.outbox.health().facts[fact]))  # type: ignore[misc]
+
+
+def _burst(settings: CameraSettings) -> Burst:
+    """What an inspection by trigger wants of each."""
+    for item in settings.analyses:
+        if isinstance(item, Inspection.Settings) and isinstance(item.part, ByTrigger):
+            return Burst(item.part.frames, item.part.window_ms / 1000)
+    return Burst()
 
 
 def _tracker(settings: CameraSettings) -> Tracker:

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,14 +15,16 @@ from pydantic import SecretStr
 
 from edgevision.config.daemon import CameraSettings
 from edgevision.daemon.actuation import Actuation
-from edgevision.daemon.pipeline import CameraPipeline
-from edgevision.daemon.supervisor import Budget
+from edgevision.daemon.pipeline import CameraPipeline, Kept
+from edgevision.daemon.triggered import Burst
 from edgevision.events.base import CameraState
 from edgevision.sources.base import Source, SourceState
 from edgevision.station.base import Trigger
 from edgevision.types import FrameTime, Health
 
 FPS_WINDOW_S = 10.0
+DEGRADED = "degraded"
+"""The condition of a camera of whose analyses some are asked no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +32,35 @@ class Fingerprint:
     """What of the settings a stored state depends on.
 
     Attributes:
-        source: Of the source: while it is equal, the position holds.
-        analyses: Of tracker, analyses and station: while it is equal, their state holds.
+        source: Of the source: while it is equal, the position holds, so that nothing is seen twice.
+        tracker: Of model and tracker: while it is equal, track ids mean something, to the analyses too.
+        analyses: Of each analysis: while one is equal, its state holds.
     """
 
     source: str
-    analyses: str
+    tracker: str
+    analyses: tuple[str, ...]
 
     @classmethod
-    def of(cls, settings: CameraSettings) -> Fingerprint:
-        """Fingerprint of a camera's settings."""
+    def of(cls, settings: CameraSettings, model: str) -> Fingerprint:
+        """Fingerprint of a camera's settings and of ``model`` (``name@version#hash12``)."""
         document = settings.model_dump()
-        source = document.pop("source")
-        return cls(_digest(source), _digest(document))
+        only_inspects = all(item.get("kind") == "inspection" for item in document["analyses"])  # decides the default
+        tracker = [model, document["tracker"], only_inspects]
+        return cls(_digest(document["source"]), _digest(tracker), tuple(map(_digest, document["analyses"])))
+
+    def document(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {"source": self.source, "tracker": self.tracker, "analyses": list(self.analyses)}
+
+    def kept(self, saved: Mapping[str, Any]) -> Kept:
+        """What still holds of a state that was stored under the fingerprint ``saved``."""
+        source = saved["source"] == self.source
+        if saved["tracker"] != self.tracker:
+            return Kept(source=source, tracker=False, analyses={})
+        old = list(saved["analyses"])
+        pairs = {new: old.index(digest) for new, digest in enumerate(self.analyses) if digest in old}
+        return Kept(source=source, tracker=True, analyses=pairs)
 
 
 def _digest(document: object) -> str:
@@ -66,8 +85,8 @@ class CameraUnit:
         live: Whether time goes on for it without frames.
         fingerprint: Of ``settings``.
         trigger: What asks for inspections.
+        burst: How many frames answer a trigger.
         actuation: What acts on verdicts.
-        broken: Why its frames are analysed no more; empty while they are.
         dropped: Frames that were accepted and not analysed, so far.
     """
 
@@ -79,17 +98,16 @@ class CameraUnit:
     live: bool
     fingerprint: Fingerprint
     trigger: Trigger | None = None
+    burst: Burst = field(default_factory=Burst)
     actuation: Actuation | None = None
     state: SourceState = SourceState.STARTING
     reason: str = ""
     ended: bool = False
-    budget: Budget = field(default_factory=Budget)
     last_time: FrameTime | None = None
     last_arrival_t_s: float | None = None
     stored_t_s: float = 0.0
-    broken: str = ""
+    told_broken: str = ""
     dropped: int = 0
-    _stored: tuple[dict[str, Any], int | None] = field(default_factory=lambda: ({}, None))
     _in_flight: int = 0
     _arrivals: deque[float] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -136,40 +154,33 @@ class CameraUnit:
     @property
     def failed(self) -> bool:
         """Whether it can never work again as it is."""
-        return bool(self.broken) or self.state is SourceState.FAILED
+        return self.pipeline.dead or self.state is SourceState.FAILED
 
     @property
     def condition(self) -> str:
         """``ok``, or what is the matter, in a word."""
         if self.failed:
             return SourceState.FAILED.value
+        if self.pipeline.broken:
+            return DEGRADED
         return "ok" if self.state in {SourceState.ONLINE, SourceState.ENDED} else self.state.value
 
     def health(self) -> Health:
         """Whether frames come, or came to their end, and are analysed."""
-        reason = self.broken or self.reason
-        state = SourceState.FAILED if self.failed else self.state
-        detail = f"{state.value}: {reason}" if reason else state.value
-        facts = {"fps": round(self.fps(), 1)}
-        return Health(f"camera/{self.name}", self.condition == "ok", detail, critical=False, facts=facts)
+        good = self.condition == "ok"
+        told = self.state.value if good else self.condition
+        detail = f"{told}: {self.trouble}" if self.trouble else told
+        return Health(f"camera/{self.name}", good, detail, critical=False, facts={"fps": round(self.fps(), 1)})
+
+    @property
+    def trouble(self) -> str:
+        """What is the matter, for a person; empty when nothing is."""
+        return "; ".join(text for text in (self.reason, self.pipeline.broken) if text)
 
     def snapshot(self) -> CameraState:
-        """What the outbox stores together with the events this camera led to.
-
-        Once the analyses are broken, only the open triggers go on: the rest stays as it was last.
-        """
-        if not self.broken:
-            self._stored = self.pipeline.state(), self.pipeline.position
-        state, position = self._stored
-        if self.broken and self.pipeline.ledger is not None:
-            state = {**state, "ledger": self.pipeline.ledger.state()}
-        body: dict[str, Any] = {
-            "source": self.fingerprint.source,
-            "analyses": self.fingerprint.analyses,
-            "ended": self.ended,
-            "pipeline": state,
-        }
-        return CameraState(self.name, position, body)
+        """What the outbox stores together with the events this camera led to."""
+        body = {"of": self.fingerprint.document(), "ended": self.ended, "pipeline": self.pipeline.state()}
+        return CameraState(self.name, self.pipeline.position, body)
 
     def _forget(self, now: float) -> None:
         while self._arrivals and self._arrivals[0] < now - FPS_WINDOW_S:

@@ -54,13 +54,15 @@ class Capturing:
                 on_signal=self._signal,
                 on_missed=self._missed,
                 on_state=self._state,
+                burst=unit.burst,
                 timeout_s=self._frame_timeout_s(),
             )
+        self._stop = threading.Event()
         batcher.add(unit.name, unit.source.policy)
 
     def run(self, stop: threading.Event) -> None:
         """Capture until stopped or until the source has ended or failed."""
-        unit = self._unit
+        unit, self._stop = self._unit, stop
         if unit.ended:
             log.warning("camera.already_ended", camera=unit.name, hint="`--fresh` starts files over")
             self._state(SourceState.ENDED, "")
@@ -68,19 +70,26 @@ class Capturing:
         on_state = self._state if unit.trigger is None else self._outer_state
         Capture(unit.name, unit.source, self._put, on_state).run(stop)
 
+    def gave_up(self, error: str) -> None:
+        """The stage that runs this has failed for good."""
+        self._state(SourceState.FAILED, f"its driver crashes: {error}")
+
     def _frame_timeout_s(self) -> float:
-        deadline_ms = self._unit.settings.station.deadline_ms
-        return DEFAULT_FRAME_TIMEOUT_S if deadline_ms is None else deadline_ms / 1000
+        station = self._unit.settings.station
+        return DEFAULT_FRAME_TIMEOUT_S if station.deadline_ms is None else station.deadline_ms / 1000 - station.margin_s
 
     def _put(self, frame: Frame) -> None:
-        if self._unit.broken:
+        if self._unit.pipeline.dead:
             self._metrics.drops.labels(self._unit.name, "failed").inc()
             return
         self._unit.entered()
         if not self._batcher.put(frame):
             self._unit.left()
+            self._metrics.drops.labels(self._unit.name, "stopped").inc()
 
     def _state(self, state: SourceState, reason: str) -> None:
+        if self._stop.is_set():
+            return  # a camera that hung while it was taken away: its name may be another's by now
         unit = self._unit
         unit.state, unit.reason = state, reason
         self._metrics.online.labels(unit.name).set(float(state is SourceState.ONLINE))

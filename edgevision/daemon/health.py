@@ -17,7 +17,7 @@ class Report:
     """The device at one moment.
 
     Attributes:
-        alive: No stage has failed for good: a restart of the process would not help.
+        alive: No stage that the device cannot do without has failed for good; else only a new process helps.
         ready: Every critical component does its job.
         components: What each said.
     """
@@ -61,7 +61,7 @@ class HealthBoard:
             checks = list(self._checks.values())
         components = tuple(check() for check in checks)
         return Report(
-            alive=all(item.ok for item in components if item.name.startswith("stage/")),
+            alive=all(item.ok for item in components if item.critical and item.name.startswith("stage/")),
             ready=all(item.ok for item in components if item.critical),
             components=components,
         )

@@ -18,7 +18,7 @@ from edgevision.config.load import load_daemon
 from edgevision.daemon.assemble import Assembly
 from edgevision.daemon.notify import notify, watchdog_interval_s
 from edgevision.daemon.registry import check_cameras, registry
-from edgevision.errors import ConfigError, EdgevisionError
+from edgevision.errors import EdgevisionError
 from edgevision.logs import setup_logging
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ def run_daemon(file: Path, *, until_done: bool = False, fresh: bool = False) -> 
             if until_done and daemon.done() and assembly.delivered():
                 break
         notify("STOPPING=1")
-        clean = daemon.stop(forget=until_done and not signals.stop)
+        clean = daemon.stop()
         assembly.close()
     return 0 if clean and not (until_done and daemon.failed_cameras()) else 1
 
@@ -72,8 +72,8 @@ def _reload(assembly: Assembly, file: Path) -> dict[str, list[str]]:
         settings = load_daemon(file, registry())
         check_cameras(file, settings)
         return assembly.daemon.reload(settings)
-    except ConfigError as exc:
-        log.warning("daemon.reload_refused", problems=[str(problem) for problem in exc.problems])
+    except EdgevisionError as exc:
+        log.warning("daemon.reload_refused", problem=str(exc))
         raise
     finally:
         notify("READY=1")
@@ -97,7 +97,7 @@ class _Signals:
         """Have the main thread reload, and wait for what came of it; for other threads.
 
         Raises:
-            ConfigError: The settings are wrong; the old ones stay.
+            EdgevisionError: The settings are wrong, or what they name is damaged; the old ones stay.
         """
         asked: Future[dict[str, list[str]]] = Future()
         self._asked.put(asked)
@@ -111,13 +111,13 @@ class _Signals:
         """Reload once for a signal, and once for each that waits in ``reload``."""
         if self._reload:
             self._reload = False
-            with suppress(ConfigError):
+            with suppress(EdgevisionError):
                 work()
         while not self._asked.empty():
             asked = self._asked.get()
             try:
                 asked.set_result(work())
-            except ConfigError as exc:
+            except EdgevisionError as exc:
                 asked.set_exception(exc)
 
 

@@ -1,35 +1,83 @@
-"""One camera's pure loop: detections in, occurrences out. No threads, no clock, no I/O."""
+"""One camera's loop: detections in, occurrences out. No threads, no clock, no I/O."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from edgevision.analytics.base import Analysis, Tracker
+from edgevision.daemon.supervisor import Budget, contained
 from edgevision.station.base import TriggerSignal
-from edgevision.station.ledger import TriggerLedger
+from edgevision.station.ledger import ANALYSIS_FAILED, TIMEOUT, TriggerLedger
 from edgevision.types import Detections, Frame, FrameTime, Occurrence
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What of a stored state still holds. Open triggers always do.
+
+    Attributes:
+        source: Whether the position holds.
+        tracker: Whether the tracks hold.
+        analyses: Place of each analysis that goes on, and its place in the stored state.
+    """
+
+    source: bool
+    tracker: bool
+    analyses: Mapping[int, int]
+
+
+@dataclass(slots=True)
+class _Slot:
+    """An analysis, maybe a foreign one, which may crash: it pays for that, its neighbours do not.
+
+    Attributes:
+        broken: Why it is asked no more; empty while it is.
+        stored: The last state it told.
+    """
+
+    analysis: Analysis
+    name: str
+    budget: Budget = field(default_factory=Budget)
+    broken: str = ""
+    stored: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def judges(self) -> bool:
+        return bool(getattr(self.analysis, "judges", False))
 
 
 class CameraPipeline:
     """Tracker, analyses and open triggers of one camera. Used by one thread.
+
+    An analysis that crashes loses what it would have said of that frame; when it goes on crashing (more often than a
+    ``Budget`` in the camera's time allows) it is asked no more. The others go on.
 
     Args:
         camera: Name of the camera.
         tracker: Gives detections lasting ids.
         analyses: What looks at the tracks, in order.
         ledger: Open triggers; ``None`` for a camera that runs free.
+        on_crash: Hears of each crash of an analysis.
     """
 
     def __init__(
-        self, camera: str, tracker: Tracker, analyses: Sequence[Analysis], ledger: TriggerLedger | None = None
+        self,
+        camera: str,
+        tracker: Tracker,
+        analyses: Sequence[Analysis],
+        ledger: TriggerLedger | None = None,
+        *,
+        on_crash: Callable[[], None] = lambda: None,
     ) -> None:
         self.camera = camera
         self.ledger = ledger
         self._tracker = tracker
-        self._analyses = analyses
+        self._slots = [_Slot(item, f"{camera}/{type(item).__name__.lower()}") for item in analyses]
+        self._on_crash = on_crash
         self._last: FrameTime | None = None
         self._next_position: int | None = None
 
@@ -38,69 +86,143 @@ class CameraPipeline:
         """Where a file source stands after the last frame; ``None`` before the first and for live sources."""
         return self._next_position
 
+    @property
+    def broken(self) -> str:
+        """Which analyses are asked no more, and why; empty while all are well."""
+        return "; ".join(slot.broken for slot in self._slots if slot.broken)
+
+    @property
+    def dead(self) -> bool:
+        """Whether no analysis is left of those there were."""
+        return bool(self._slots) and all(slot.broken for slot in self._slots)
+
+    def begin(self, time_utc: datetime) -> None:
+        """A live camera is watched from ``time_utc`` on, whether or not a frame comes: its intervals begin now."""
+        last = self._last
+        if last is None:
+            self._last = FrameTime(time_utc, 0.0)
+        else:
+            away_s = max(0.0, (time_utc - last.time_utc).total_seconds())
+            self._last = dataclasses.replace(last, time_utc=time_utc, t_s=last.t_s + away_s)
+
     def step(self, frame: Frame, detections: Detections) -> list[Occurrence]:
         """One frame with what was detected in it."""
         tracks = self._tracker.update(detections, frame.time.t_s)
-        occurrences: list[Occurrence] = []
-        for analysis in self._analyses:
-            occurrences.extend(analysis.update(frame, tracks))
+        occurrences, crashed = self._ask(lambda analysis: analysis.update(frame, tracks), frame.time.t_s)
         self._last = frame.time
         self._next_position = frame.position
-        return self._settled(occurrences)
+        occurrences = self._settled(occurrences)
+        if frame.trigger_id is not None and (self._mute() or any(slot.judges for slot in crashed)):
+            occurrences += self.give_up(ANALYSIS_FAILED, frame.trigger_id)
+        return occurrences
 
     def advance(self, elapsed_s: float) -> list[Occurrence]:
-        """``elapsed_s`` seconds have passed since the last frame came; nothing happens before the first one."""
+        """``elapsed_s`` seconds have passed since ``begin`` or the last frame; nothing happens before either."""
         if self._last is None:
             return []
         time_utc, t_s = self._after_last(elapsed_s)
-        occurrences: list[Occurrence] = []
-        for analysis in self._analyses:
-            occurrences.extend(analysis.advance(time_utc, t_s))
-        return self._settled(occurrences)
+        return self._settled(self._ask(lambda analysis: analysis.advance(time_utc, t_s), t_s)[0])
 
     def finish(self) -> list[Occurrence]:
         """The source has ended for good: what is still open is closed."""
         if self._last is None:
             return []
         time_utc, t_s = self._after_last(0.0)
-        occurrences: list[Occurrence] = []
-        for analysis in self._analyses:
-            occurrences.extend(analysis.finish(time_utc, t_s))
-        return self._settled(occurrences)
+        return self._settled(self._ask(lambda analysis: analysis.finish(time_utc, t_s), t_s)[0])
 
     def opened(self, signal: TriggerSignal) -> bool:
         """A trigger fired; ``False`` when it is known already or the camera has none."""
         return self.ledger is not None and self.ledger.opened(signal)
 
+    def is_overdue(self, t_s: float) -> bool:
+        """Whether ``overdue`` would say something."""
+        return self.ledger is not None and bool(self.ledger.overdue(t_s))
+
     def overdue(self, t_s: float) -> list[Occurrence]:
         """Verdicts of the triggers whose deadline is reached at ``t_s`` (the daemon's monotonic clock, seconds)."""
-        return [] if self.ledger is None else self.ledger.give_up(self.ledger.overdue(t_s), "timeout")
+        return [] if self.ledger is None else self.ledger.give_up(self.ledger.overdue(t_s), TIMEOUT)
 
-    def give_up(self, reason: str) -> list[Occurrence]:
-        """Verdicts for every open trigger."""
-        return [] if self.ledger is None else self.ledger.give_up(self.ledger.all_open(), reason)
+    def give_up(self, reason: str, trigger_id: str | None = None) -> list[Occurrence]:
+        """Verdicts for every open trigger, or for one if it is still open."""
+        if self.ledger is None:
+            return []
+        chosen = [item for item in self.ledger.all_open() if trigger_id in {None, item}]
+        return self.ledger.give_up(chosen, reason)
+
+    def unanswerable(self) -> list[Occurrence]:
+        """Verdicts for the open triggers when what would judge them is asked no more."""
+        return self.give_up(ANALYSIS_FAILED) if self._mute() else []
 
     def state(self) -> dict[str, Any]:
-        """All that ``restore`` needs, JSON-able."""
+        """All that ``restore`` needs, JSON-able. Of a broken analysis it is the state that it told last."""
         last = self._last
+        for slot in self._slots:
+            if not slot.broken:
+                self._guard(slot, lambda slot=slot: self._remember(slot))  # type: ignore[misc]
         return {
             "tracker": self._tracker.state(),
-            "analyses": [analysis.state() for analysis in self._analyses],
+            "analyses": [slot.stored for slot in self._slots],
+            "names": [slot.name for slot in self._slots],
             "ledger": None if self.ledger is None else self.ledger.state(),
             "last": None if last is None else [last.time_utc.isoformat(), last.t_s, last.source, last.uncertainty_ms],
         }
 
-    def restore(self, state: dict[str, Any], position: int | None) -> None:
-        """Go on from an earlier ``state()`` of a camera with the same settings."""
-        self._tracker.restore(state["tracker"])
-        for analysis, saved in zip(self._analyses, state["analyses"], strict=True):
-            analysis.restore(saved)
-        if self.ledger is not None and state["ledger"] is not None:
-            self.ledger.restore(state["ledger"])
-        if state["last"] is not None:
+    def restore(self, state: Mapping[str, Any], kept: Kept, position: int | None) -> None:
+        """Go on from an earlier ``state()``.
+
+        Args:
+            state: What a pipeline of this camera told.
+            kept: What of it still holds. Open triggers always do: they are owed a verdict whatever has changed.
+            position: Where a file source goes on.
+        """
+        self.restore_triggers(state)
+        if kept.tracker:
+            self._tracker.restore(state["tracker"])
+        for place, slot in enumerate(self._slots):
+            if place in kept.analyses:
+                slot.analysis.restore(state["analyses"][kept.analyses[place]])
+            elif hasattr(slot.analysis, "inherit"):
+                alike = [old for old, name in enumerate(state["names"]) if name == slot.name]
+                for old in [place] if place in alike else alike[:1]:
+                    slot.analysis.inherit(state["analyses"][old])
+        if kept.tracker and state["last"] is not None:
             time_utc, t_s, source, uncertainty_ms = state["last"]
             self._last = FrameTime(datetime.fromisoformat(time_utc), t_s, source, uncertainty_ms)
         self._next_position = position
+
+    def restore_triggers(self, state: Mapping[str, Any]) -> None:
+        """Take over the open triggers of an earlier ``state()``."""
+        if self.ledger is not None and state["ledger"] is not None:
+            self.ledger.restore(state["ledger"])
+
+    def _ask(self, ask: Callable[[Analysis], Sequence[Occurrence]], t_s: float) -> tuple[list[Occurrence], list[_Slot]]:
+        """What the analyses say, and which of them crashed."""
+        occurrences: list[Occurrence] = []
+        crashed = []
+        for slot in self._slots:
+            if slot.broken:
+                continue
+            if not self._guard(slot, lambda slot=slot: occurrences.extend(ask(slot.analysis)), t_s):  # type: ignore[misc]
+                crashed.append(slot)
+        return occurrences, crashed
+
+    def _guard(self, slot: _Slot, work: Callable[[], None], t_s: float | None = None) -> bool:
+        error = contained(f"analysis/{slot.name}", work)
+        if error is None:
+            return True
+        self._on_crash()
+        if not slot.budget.spend((self._last.t_s if self._last is not None else 0.0) if t_s is None else t_s):
+            slot.broken = f"{slot.name} crashes: {error}"
+        return False
+
+    @staticmethod
+    def _remember(slot: _Slot) -> None:
+        slot.stored = slot.analysis.state()
+
+    def _mute(self) -> bool:
+        """Whether nothing is left that could answer a trigger."""
+        judges = [slot for slot in self._slots if slot.judges]
+        return bool(judges) and all(slot.broken for slot in judges)
 
     def _after_last(self, elapsed_s: float) -> tuple[datetime, float]:
         last = self._last

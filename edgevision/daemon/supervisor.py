@@ -60,6 +60,7 @@ class Stage:
         budget: Restarts that are allowed.
         backoff: Waits between restarts.
         on_restart: Called with the stage's name before each restart.
+        on_failed: Called with the last error when the budget is spent.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Stage:
         budget: Budget | None = None,
         backoff: Backoff = Backoff(first_s=0.2, cap_s=5.0),  # noqa: B008 - frozen
         on_restart: Callable[[str], None] | None = None,
+        on_failed: Callable[[str], None] | None = None,
     ) -> None:
         self.name = name
         self._run = run
@@ -78,6 +80,7 @@ class Stage:
         self._budget = budget or Budget()
         self._backoff = backoff
         self._on_restart = on_restart
+        self._on_failed = on_failed
         self._stop = threading.Event()
         self._error: str | None = None
         self._failed = False
@@ -93,14 +96,14 @@ class Stage:
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread to end; whether it has."""
-        if self._thread.ident is not None:
+        if self.started:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     @property
-    def running(self) -> bool:
-        """Whether the thread is alive."""
-        return self._thread.is_alive()
+    def started(self) -> bool:
+        """Whether ``start`` was called."""
+        return self._thread.ident is not None
 
     def health(self) -> Health:
         """Whether it runs, or ended in peace."""
@@ -116,6 +119,8 @@ class Stage:
             if not self._budget.spend(time.monotonic()):
                 self._failed = True
                 log.error("stage.failed", stage=self.name, error=self._error)
+                if self._on_failed is not None:
+                    self._on_failed(self._error)
                 return
             if self._on_restart is not None:
                 self._on_restart(self.name)

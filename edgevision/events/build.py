@@ -35,15 +35,16 @@ PRIORITIES: Mapping[tuple[str, str], int] = {
 _OTHERS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EventBuilder:
     """Knows who speaks: everything in an event that is the same for all events of this start of the daemon.
 
     Attributes:
         site: The plant or shop.
         device: This box.
-        configrev: First 12 hex digits of the SHA-256 over the resolved settings without secrets.
-        bootid: Drawn at each start; pass the old one on when the settings are reloaded.
+        configrev: First 12 hex digits of the SHA-256 over the resolved settings without secrets; set anew when they
+            are reloaded.
+        bootid: Drawn at each start.
     """
 
     site: str
@@ -104,6 +105,6 @@ class EventBuilder:
 
 def _key(occurrence: Occurrence, key: str) -> str:
     """A second statement about the same thing is another event: consumers drop what has a known id."""
-    revision = occurrence.data.get("revision", 1)
-    attempt = occurrence.part.attempt if occurrence.part is not None else None
-    return f"{key}\n{revision}\n{attempt or 1}"
+    revision, part = occurrence.data.get("revision", 1), occurrence.part
+    attempt, trigger_id = (1, "") if part is None else (part.attempt or 1, part.trigger_id or "")
+    return f"{key}\n{revision}\n{attempt}\n{trigger_id}"

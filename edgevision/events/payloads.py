@@ -293,7 +293,7 @@ class HealthCamera(Data):
     """The source of a camera changed its state."""
 
     state: Text
-    """`online`, `connecting`, `stalled`, `ended`, `failed` or the like."""
+    """`online`, `reconnecting`, `degraded` (some of its analyses crash), `ended`, `failed` or `removed`."""
     reason: str | None = None
     """Why, for a person."""
     previous: str | None = None

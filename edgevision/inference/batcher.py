@@ -16,7 +16,7 @@ from concurrent.futures import wait as wait_for_all
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edgevision.errors import ImageError, SourceError
+from edgevision.errors import EdgevisionError
 from edgevision.inference.base import Detector
 from edgevision.inference.preprocess import BatchBuffer
 from edgevision.types import Detections, Frame
@@ -181,6 +181,17 @@ class Batcher:
             self._closed = True
             self._changed.notify_all()
 
+    def abandon(self) -> None:
+        """Nobody will answer any more: accept no more frames and skip those that wait."""
+        with self._changed:
+            self._closed = True
+            waiting = [entry for lane in self._lanes.values() for entry in lane.waiting]
+            for lane in self._lanes.values():
+                lane.waiting.clear()
+            self._changed.notify_all()
+        for entry in waiting:
+            self._on_skip(entry.frame, "failed", "")
+
     def run(self, detector: Detector, stop: threading.Event) -> None:
         """Answer frames until ``stop`` is set or the batcher closed, and everything accepted is answered.
 
@@ -296,9 +307,8 @@ class Batcher:
 
 
 def _why_unreadable(job: _Job) -> str | None:
-    """Wait for a frame's pixels; what is wrong with them, if anything."""
-    try:
-        job.scaled.result()
-    except (SourceError, ImageError) as exc:
-        return str(exc)
-    return None
+    """Wait for a frame's pixels; what is wrong with them, if anything: whatever it is, only this frame pays."""
+    error = job.scaled.exception()
+    if error is None:
+        return None
+    return str(error) if isinstance(error, EdgevisionError) else f"{type(error).__name__}: {error}"

@@ -10,6 +10,13 @@ from typing import Any, Literal
 from edgevision.station.base import TriggerSignal
 from edgevision.types import FrameTime, Occurrence, Part
 
+RESTART = "restart"
+TIMEOUT = "timeout"
+NO_FRAME = "no frame"
+ANALYSIS_FAILED = "analysis failed"
+ENDED = "camera ended"
+GIVEN_UP = frozenset({RESTART, TIMEOUT, NO_FRAME, ANALYSIS_FAILED, ENDED})
+"""Why a trigger got a verdict without a judgement."""
 PATIENCE_S = 60.0  # without a deadline, a trigger that nothing answers is given up after this
 REMEMBERED = 10_000  # ids of answered triggers that are kept to recognise a repeated one
 

@@ -12,6 +12,9 @@ from edgevision.errors import StationError
 from edgevision.station.base import TriggerSignal
 from edgevision.types import Part
 
+MOST_CHARACTERS = 200
+MOST_ATTEMPTS = 1_000_000
+_TEXT = f"text of 1 to {MOST_CHARACTERS} characters"
 PART_FIELDS = frozenset({"id", "serial", "lot", "recipe", "recipe_revision", "station", "attempt"})
 
 
@@ -30,11 +33,22 @@ def signal_of(request: Mapping[str, Any]) -> TriggerSignal:
         msg = f"trigger: unknown field {', '.join(sorted(unknown))}; allowed: {allowed}"
         raise StationError(msg)
     for name, value in request.items():
-        wanted = int if name == "attempt" else str
-        if not isinstance(value, wanted) or (isinstance(value, str) and not 0 < len(value) <= 200):  # noqa: PLR2004
-            msg = f"trigger: {name} must be {'a whole number' if wanted is int else 'text of 1 to 200 characters'}"
+        fits, wanted = (_is_attempt, "a whole number from 1") if name == "attempt" else (_is_text, _TEXT)
+        if not fits(value):
+            msg = f"trigger: {name} must be {wanted}"
             raise StationError(msg)
     trigger_id = str(request.get("trigger_id") or uuid.uuid4())
     known = {name: value for name, value in request.items() if name in PART_FIELDS}
     part = Part(**{"id": trigger_id, **known})
     return TriggerSignal(trigger_id, datetime.now(timezone.utc), time.monotonic(), part)
+
+
+def _is_attempt(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_ATTEMPTS
+
+
+def _is_text(value: object) -> bool:
+    """Text that can be written down: JSON lets half of a surrogate pair through, UTF-8 does not."""
+    if not isinstance(value, str) or not 0 < len(value) <= MOST_CHARACTERS:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)

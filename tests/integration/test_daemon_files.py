@@ -91,21 +91,45 @@ def test_sigterm_drains_and_the_next_start_goes_on(tmp_path: Path, unbroken: Cou
     assert what_happened(events_in(tmp_path / "outbox.sqlite")) == unbroken
 
 
-def test_a_finished_run_starts_over_and_an_interrupted_one_starts_over_when_told(tmp_path: Path) -> None:
-    settings = write_settings(tmp_path)
+def test_a_finished_run_counts_nobody_twice_and_starts_over_when_told(tmp_path: Path) -> None:
+    settings, outbox = write_settings(tmp_path), tmp_path / "outbox.sqlite"
     counts = []
-    for _ in range(2):
-        assert DaemonProcess(settings, "--until-done").wait() == 0
-        counts.append(sum(what_happened(events_in(tmp_path / "outbox.sqlite")).values()))
-    assert counts[1] > counts[0]
-    broken = DaemonProcess(settings)
-    wait_until(lambda: sum(what_happened(events_in(tmp_path / "outbox.sqlite")).values()) > counts[1] + 2)
-    broken.kill()
+    for options in ([], [], ["--fresh"]):
+        daemon = DaemonProcess(settings, "--until-done", *options)
+        assert daemon.wait() == 0
+        counts.append(sum(what_happened(events_in(outbox)).values()))
+    assert counts[0] == counts[1] < counts[2]
+    assert "camera.already_ended" in daemon.text()
+    seen = Counter(event["time"] for event in events_in(outbox) if event["type"] == "edgevision.detection.appeared.v1")
+    assert max(seen.values()) == 2
+
+
+def test_an_interval_that_is_published_again_with_other_counts_is_a_higher_revision(tmp_path: Path) -> None:
+    settings, outbox = write_settings(tmp_path), tmp_path / "outbox.sqlite"
+    assert DaemonProcess(settings, "--until-done").wait() == 0
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace("anchor: centre", "anchor: feet"), encoding="utf-8")
     assert DaemonProcess(settings, "--until-done", "--fresh").wait() == 0
-    first_times = Counter(
-        event["time"] for event in events_in(tmp_path / "outbox.sqlite") if event["type"].endswith("appeared.v1")
-    )
-    assert max(first_times.values()) >= 4
+    intervals = [event for event in events_in(outbox) if event["type"] == "edgevision.traffic.interval.v1"]
+    first, second = intervals[: len(intervals) // 2], intervals[len(intervals) // 2 :]
+    assert [event["data"]["start"] for event in first] == [event["data"]["start"] for event in second]
+    assert {event["data"]["revision"] for event in first} == {1}
+    assert {event["data"]["revision"] for event in second} == {2}
+    assert len({event["id"] for event in intervals}) == len(intervals)
+
+
+def test_a_moved_line_goes_on_where_the_file_stands(tmp_path: Path) -> None:
+    settings, outbox = write_settings(tmp_path), tmp_path / "outbox.sqlite"
+    first = DaemonProcess(settings)
+    wait_until(lambda: any(event["type"].endswith("crossed.v1") for event in events_in(outbox)))
+    first.kill()
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace("anchor: centre", "anchor: feet"), encoding="utf-8")
+    second = DaemonProcess(settings, "--until-done")
+    assert second.wait() == 0, second.text()
+    assert "goes_on_from" in second.text()
+    seen = Counter(event["time"] for event in events_in(outbox) if event["type"] == "edgevision.detection.appeared.v1")
+    assert max(seen.values()) == 1
 
 
 SECOND = """\

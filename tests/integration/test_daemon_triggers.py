@@ -134,6 +134,8 @@ def run(folder: Path, port: int, plc: Plc, count: int, kills: int) -> None:
     assert results["ok"] + results["ng"] + results["review"] == count
     assert all(len(answers) == 1 for answers in plc.verdicts.values())
     assert plc.late() == []
+    owed = {event["data"]["part"]["trigger_id"] for event in verdicts if event["data"].get("reason") != "restart"}
+    assert len(owed - set(plc.verdicts)) <= 2 * kills  # only what a kill caught between decision and delivery
     assert all(event["data"]["part"]["serial"].startswith("S") for event in verdicts)
 
 

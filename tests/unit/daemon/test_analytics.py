@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
+from camera_units import camera_unit
 from pixels import PlainPixels
 
-from edgevision.analytics.base import State
-from edgevision.analytics.tracking import Untracked
-from edgevision.config.daemon import CameraSettings
-from edgevision.config.settings import Settings
+from edgevision.analytics.base import AnalysisContext, State
+from edgevision.analytics.traffic import Traffic
+from edgevision.config.daemon import StationSettings
+from edgevision.daemon.actuation import Actuation
 from edgevision.daemon.analytics import AnalyticsStage, Attached, Detached, Opened, Result
-from edgevision.daemon.camera import CameraUnit, Fingerprint
+from edgevision.daemon.camera import CameraUnit
 from edgevision.daemon.clock import ClockWatch
+from edgevision.daemon.emit import Emitter
 from edgevision.daemon.metrics import Metrics
-from edgevision.daemon.pipeline import CameraPipeline
 from edgevision.events.build import EventBuilder
 from edgevision.events.memory import MemoryOutbox
-from edgevision.sources.base import SourceState
 from edgevision.station.base import TriggerSignal
 from edgevision.station.ledger import TriggerLedger
-from edgevision.types import Detections, Frame, FrameTime, Occurrence, Tracks
+from edgevision.station.plc import FakePlc
+from edgevision.types import Detections, Frame, FrameTime, Occurrence, Part, Tracks
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 Fault = Literal["update", "advance", "state", ""]
@@ -33,6 +35,8 @@ Fault = Literal["update", "advance", "state", ""]
 
 class Says:
     """An analysis that says something of every frame, or crashes in one of its methods."""
+
+    judges = True
 
     def __init__(self, fault: Fault) -> None:
         self._fault = fault
@@ -62,12 +66,19 @@ class Says:
         del state
 
 
-def unit(name: str, fault: Fault = "", *, ledger: TriggerLedger | None = None) -> CameraUnit:
-    pipeline = CameraPipeline(name, Untracked(Untracked.Settings()), [Says(fault)], ledger)
-    settings = CameraSettings(source=Settings(), model="m")
-    made = CameraUnit(name, settings, None, pipeline, "m@1#0", live=False, fingerprint=Fingerprint.of(settings))  # type: ignore[arg-type]
-    made.state = SourceState.ONLINE
-    return made
+class Babbles(Says):
+    """An analysis whose occurrences are no events of the contract."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def update(self, frame: Frame, tracks: Tracks) -> Sequence[Occurrence]:
+        del tracks
+        return [Occurrence("traffic", "crossed", frame.time, {"line": 7, "nonsense": object()})]
+
+
+def unit(name: str, fault: Fault = "", **more: Any) -> CameraUnit:
+    return camera_unit(name, [Says(fault)], **more)
 
 
 def outbox_of() -> tuple[MemoryOutbox, EventBuilder]:
@@ -76,9 +87,11 @@ def outbox_of() -> tuple[MemoryOutbox, EventBuilder]:
 
 
 @contextmanager
-def running(outbox: MemoryOutbox, builder: EventBuilder) -> Iterator[AnalyticsStage]:
+def running(outbox: MemoryOutbox, builder: EventBuilder, troubled: list[str] | None = None) -> Iterator[AnalyticsStage]:
     """A stage; at the end of the block everything that was posted has been worked on."""
-    stage = AnalyticsStage(outbox, builder, Metrics(), ClockWatch(), state_interval_s=1.0)
+    metrics = Metrics()
+    emitter = Emitter(outbox, builder, metrics, ClockWatch(), state_interval_s=1.0)
+    stage = AnalyticsStage(emitter, metrics, lambda item: (troubled if troubled is not None else []).append(item.name))
     stop = threading.Event()
     thread = threading.Thread(target=stage.run, args=(stop,))
     thread.start()
@@ -92,8 +105,8 @@ def running(outbox: MemoryOutbox, builder: EventBuilder) -> Iterator[AnalyticsSt
 
 def look(stage: AnalyticsStage, item: CameraUnit, index: int, trigger_id: str | None = None) -> None:
     item.entered()
-    time = FrameTime(NOON + timedelta(seconds=index), float(index), "file")
-    frame = Frame(item.name, index, time, PlainPixels.blank(8, 8), trigger_id=trigger_id)
+    taken = FrameTime(NOON + timedelta(seconds=index), float(index), "file")
+    frame = Frame(item.name, index, taken, PlainPixels.blank(8, 8), trigger_id=trigger_id)
     stage.post(Result(frame, Detections.empty(), 0.0))
 
 
@@ -107,8 +120,8 @@ def bodies(outbox: MemoryOutbox) -> list[dict[str, Any]]:
 
 def test_a_crashing_analysis_costs_its_own_camera_and_no_other() -> None:
     outbox, builder = outbox_of()
-    bad, good = unit("bad", "update"), unit("good")
-    with running(outbox, builder) as stage:
+    bad, good, troubled = unit("bad", "update"), unit("good"), list[str]()
+    with running(outbox, builder, troubled) as stage:
         for item in (bad, good):
             stage.post(Attached(item))
         for index in range(10):
@@ -121,6 +134,7 @@ def test_a_crashing_analysis_costs_its_own_camera_and_no_other() -> None:
     assert len(events) == 10
     assert all("/good/" in event.topic for event in events)
     assert (bad.in_flight, good.in_flight) == (0, 0)
+    assert troubled == ["bad"]
 
 
 def test_frames_that_came_late_to_a_failed_camera_are_counted_out_too() -> None:
@@ -143,7 +157,7 @@ def test_an_analysis_that_cannot_tell_its_state_fails_alone() -> None:
         for index in range(10):
             for item in (bad, good):
                 look(stage, item, index)
-        settled = Detached(bad, ended=True)
+        settled = Detached(bad, over=True)
         stage.post(settled)
     assert bad.failed
     assert settled.settled.is_set()
@@ -156,7 +170,7 @@ def test_a_crash_at_the_end_of_a_file_does_not_hang_its_detaching() -> None:
     with running(outbox, builder) as stage:
         stage.post(Attached(bad))
         look(stage, bad, 0)
-        detached = Detached(bad, ended=True)
+        detached = Detached(bad, over=True)
         stage.post(detached)
         assert detached.settled.wait(5)
 
@@ -181,7 +195,6 @@ def test_a_failed_camera_keeps_what_it_stored_last_and_its_open_triggers() -> No
     with running(outbox, builder) as stage:
         stage.post(Attached(bad))
         look(stage, bad, 0)
-    bad.broken = "an analysis crashes"
     assert bad.pipeline.opened(signal("t1"))
     stored = bad.snapshot()
     assert stored.body["pipeline"]["analyses"] == [{"whole": True}]
@@ -197,3 +210,89 @@ def test_a_trigger_without_deadline_is_given_up_after_a_minute() -> None:
         stage.post(Opened("cam", signal("new")))
     (verdict,) = bodies(outbox)
     assert (verdict["data"]["part"]["trigger_id"], verdict["data"]["reason"]) == ("old", "timeout")
+
+
+def test_a_timeout_reaches_the_machine_before_its_deadline() -> None:
+    outbox, builder = outbox_of()
+    camera = unit("cam", ledger=TriggerLedger(0.15), station=StationSettings(deadline_ms=150))
+    plc = FakePlc()
+    camera.actuation = Actuation("cam", plc, Metrics())
+    stop = threading.Event()
+    acting = threading.Thread(target=camera.actuation.run, args=(stop,))
+    acting.start()
+    with running(outbox, builder) as stage:
+        stage.post(Attached(camera))
+        for number in range(5):
+            stage.post(Opened("cam", signal(f"t{number}", time.monotonic())))
+            time.sleep(0.25)
+    stop.set()
+    acting.join(5)
+    assert [action.verdict.part.trigger_id for action in plc.actions] == [f"t{number}" for number in range(5)]
+    assert [action.late for action in plc.actions] == [False] * 5
+
+
+def test_a_trigger_of_a_camera_that_has_ended_is_refused_and_those_before_are_answered() -> None:
+    outbox, builder = outbox_of()
+    camera = unit("cam", ledger=TriggerLedger(None))
+    with running(outbox, builder) as stage:
+        stage.post(Attached(camera))
+        before, after = Opened("cam", signal("before")), Opened("cam", signal("after"))
+        stage.post(before)
+        stage.post(Detached(camera, over=True))
+        stage.post(after)
+        assert before.accepted.result(5)
+        assert not after.accepted.result(5)
+    (verdict,) = bodies(outbox)
+    assert (verdict["data"]["part"]["trigger_id"], verdict["data"]["reason"]) == ("before", "camera ended")
+
+
+def test_the_same_part_inspected_twice_has_two_verdicts() -> None:
+    outbox, builder = outbox_of()
+    camera = unit("cam", ledger=TriggerLedger(None))
+    with running(outbox, builder) as stage:
+        stage.post(Attached(camera))
+        for name in ("first", "second"):
+            stage.post(Opened("cam", TriggerSignal(name, NOON, 1e12, Part("part-7"))))
+        stage.post(Detached(camera, over=True))
+    assert len({body["id"] for body in bodies(outbox)}) == 2
+
+
+def test_what_a_foreign_analysis_says_beyond_the_contract_costs_its_own_camera_only() -> None:
+    outbox, builder = outbox_of()
+    bad, good = camera_unit("bad", [Babbles()]), unit("good")
+    with running(outbox, builder) as stage:
+        for item in (bad, good):
+            stage.post(Attached(item))
+        for index in range(10):
+            for item in (bad, good):
+                look(stage, item, index)
+    assert [body["source"] for body in bodies(outbox)] == ["edgevision/s/d/good"] * 10
+
+
+def test_a_live_camera_that_is_dead_from_the_start_has_intervals() -> None:
+    outbox, builder = outbox_of()
+    lines = {"door": {"from": (0.5, 0), "to": (0.5, 1)}}
+    traffic = Traffic(Traffic.Settings(lines=lines, period_s=1), AnalysisContext("cam", ("person",)))
+    camera = camera_unit("cam", [traffic], live=True)
+    with running(outbox, builder) as stage:
+        stage.post(Attached(camera))
+        time.sleep(5.0)
+    found = [body["data"] for body in bodies(outbox)]
+    assert found
+    assert {(data["status"], data["count_in"], data["observed_s"]) for data in found} == {("invalid", 0, 0.0)}
+
+
+def test_a_dead_stage_makes_nobody_wait() -> None:
+    outbox, builder = outbox_of()
+    metrics = Metrics()
+    emitter = Emitter(outbox, builder, metrics, ClockWatch(), state_interval_s=1.0)
+    stage = AnalyticsStage(emitter, metrics, lambda _: None)
+    stage.abandon()
+    camera = unit("cam")
+    opened, detached = Opened("cam", signal("t")), Detached(camera, over=False)
+    for message in (Attached(camera), opened, detached):
+        stage.post(message)
+    for _ in range(100):
+        stage.post(Attached(camera))
+    assert not opened.accepted.result(1)
+    assert detached.settled.is_set()

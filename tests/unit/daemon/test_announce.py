@@ -6,14 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from edgevision.analytics.tracking import Untracked
-from edgevision.config.daemon import CameraSettings
-from edgevision.config.settings import Settings
+from camera_units import camera_unit
+
 from edgevision.daemon.announce import Announcer
-from edgevision.daemon.camera import CameraUnit, Fingerprint
+from edgevision.daemon.camera import CameraUnit
 from edgevision.daemon.clock import ClockChange
 from edgevision.daemon.load import Load
-from edgevision.daemon.pipeline import CameraPipeline
 from edgevision.events.build import EventBuilder
 from edgevision.events.codec import decode
 from edgevision.events.memory import MemoryOutbox
@@ -38,9 +36,7 @@ class Rig:
 
 
 def camera(state: SourceState, reason: str = "") -> CameraUnit:
-    settings = CameraSettings(source=Settings(), model="m")
-    pipeline = CameraPipeline("door", Untracked(Untracked.Settings()), [])
-    made = CameraUnit("door", settings, None, pipeline, "m@1#0", live=True, fingerprint=Fingerprint.of(settings))  # type: ignore[arg-type]
+    made = camera_unit("door", live=True)
     made.state, made.reason = state, reason
     return made
 

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
+from camera_units import camera_unit
 from pixels import PlainPixels
 
-from edgevision.analytics.tracking import Untracked
-from edgevision.config.daemon import CameraSettings
+from edgevision.analytics.base import AnalysisContext
+from edgevision.analytics.inspection import Inspection
+from edgevision.config.daemon import CameraSettings, StationSettings
 from edgevision.config.settings import Settings
 from edgevision.daemon.analytics import AnalyticsStage
-from edgevision.daemon.camera import CameraUnit, Fingerprint
+from edgevision.daemon.camera import Fingerprint
 from edgevision.daemon.capturing import Capturing
 from edgevision.daemon.clock import ClockWatch
+from edgevision.daemon.emit import Emitter
 from edgevision.daemon.metrics import Metrics
-from edgevision.daemon.pipeline import CameraPipeline
+from edgevision.daemon.pipeline import Kept
 from edgevision.errors import SourceInvalid, SourceLost
 from edgevision.events.build import EventBuilder
 from edgevision.events.memory import MemoryOutbox
 from edgevision.inference.batcher import Batcher
 from edgevision.sources.base import Policy, SourceState
-from edgevision.types import Frame, FrameTime
+from edgevision.types import Detections, Frame, FrameTime, Occurrence, Tracks
 
+CONTEXT = AnalysisContext("cam", ("thing",))
 NOW = FrameTime(datetime(2026, 1, 1, tzinfo=timezone.utc), 0.0)
 
 
@@ -49,20 +54,38 @@ class Script:
         self.closed = True
 
 
+class Broken:
+    """An analysis that crashes always."""
+
+    def update(self, frame: Frame, tracks: Tracks) -> Sequence[Occurrence]:
+        del frame, tracks
+        message = "a bug"
+        raise RuntimeError(message)
+
+    advance = finish = update
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        del state
+
+
 class Rig:
     """A camera whose frames wait in a batcher that nobody empties."""
 
-    def __init__(self, source: Script, *, ended: bool = False) -> None:
+    def __init__(self, source: Script, *, ended: bool = False, broken: bool = False) -> None:
         builder = EventBuilder("s", "d", "c" * 12)
         self.metrics = Metrics()
         self.skipped: list[str] = []
         self.batcher = Batcher(lambda *_: None, lambda _frame, why, _detail: self.skipped.append(why))
-        stage = AnalyticsStage(MemoryOutbox(builder), builder, self.metrics, ClockWatch(), state_interval_s=1.0)
-        settings = CameraSettings(source=Settings(), model="m")
-        pipeline = CameraPipeline("cam", Untracked(Untracked.Settings()), [])
-        self.unit = CameraUnit(
-            "cam", settings, source, pipeline, "m@1#0", live=False, fingerprint=Fingerprint.of(settings), ended=ended
-        )
+        emitter = Emitter(MemoryOutbox(builder), builder, self.metrics, ClockWatch(), state_interval_s=1.0)
+        stage = AnalyticsStage(emitter, self.metrics, lambda _: None)
+        self.unit = camera_unit("cam", [Broken()] if broken else (), source=source)
+        if broken:
+            for index in range(9):
+                self.unit.pipeline.step(Frame("cam", index, NOW, PlainPixels.blank(4, 4)), Detections.empty())
+        self.unit.state, self.unit.ended = SourceState.STARTING, ended
         self.states: list[tuple[SourceState, str]] = []
         announce = lambda unit: self.states.append((unit.state, unit.reason))  # noqa: E731 - too short for a name
         self.capturing = Capturing(self.unit, self.batcher, stage, self.metrics, announce)
@@ -87,8 +110,7 @@ def test_frames_that_the_model_does_not_take_are_not_in_flight() -> None:
 
 
 def test_frames_of_a_camera_whose_analysis_has_failed_go_nowhere_and_are_counted() -> None:
-    rig = Rig(Script(3))
-    rig.unit.broken = "an analysis crashes"
+    rig = Rig(Script(3), broken=True)
     rig.capturing.run(threading.Event())
     assert rig.unit.in_flight == 0
     assert rig.value("edgevision_frames_dropped_total", camera="cam", reason="failed") == 3.0
@@ -123,18 +145,41 @@ def test_a_file_that_was_finished_in_an_earlier_run_is_not_played_again() -> Non
 @pytest.mark.parametrize(
     ("state", "broken", "condition"),
     [
-        (SourceState.ONLINE, "", "ok"),
-        (SourceState.ENDED, "", "ok"),
-        (SourceState.RECONNECTING, "", "reconnecting"),
-        (SourceState.STARTING, "", "starting"),
-        (SourceState.ONLINE, "a bug", "failed"),
+        (SourceState.ONLINE, False, "ok"),
+        (SourceState.ENDED, False, "ok"),
+        (SourceState.RECONNECTING, False, "reconnecting"),
+        (SourceState.STARTING, False, "starting"),
+        (SourceState.ONLINE, True, "failed"),
     ],
 )
-def test_the_condition_of_a_camera_is_one_word(state: SourceState, broken: str, condition: str) -> None:
-    unit = Rig(Script()).unit
-    unit.state, unit.broken = state, broken
+def test_the_condition_of_a_camera_is_one_word(state: SourceState, broken: bool, condition: str) -> None:  # noqa: FBT001 - a case
+    unit = Rig(Script(), broken=broken).unit
+    unit.state = state
     assert unit.condition == condition
     assert unit.health().ok == (condition == "ok")
+
+
+def test_a_camera_of_whose_analyses_one_is_broken_is_degraded() -> None:
+    unit = camera_unit("cam", [Broken(), Inspection(Inspection.Settings(part={"by": "picture"}), CONTEXT)])
+    for index in range(9):
+        unit.pipeline.step(Frame("cam", index, NOW, PlainPixels.blank(4, 4)), Detections.empty())
+    assert unit.condition == "degraded"
+    assert not unit.failed
+    assert "a bug" in unit.health().detail
+
+
+def test_a_driver_that_crashes_for_good_is_told_as_a_failed_camera() -> None:
+    rig = Rig(Script())
+    rig.capturing.gave_up("RuntimeError: a bug")
+    assert rig.unit.failed
+    assert rig.states == [(SourceState.FAILED, "its driver crashes: RuntimeError: a bug")]
+
+
+def test_a_camera_that_was_told_to_stop_says_nothing_more() -> None:
+    rig, stop = Rig(Script(SourceLost("cable"))), threading.Event()
+    stop.set()
+    rig.capturing.run(stop)
+    assert rig.states == []
 
 
 def test_fps_needs_two_frames_and_forgets() -> None:
@@ -146,13 +191,30 @@ def test_fps_needs_two_frames_and_forgets() -> None:
     assert unit.fps() > 0.0
 
 
-def test_another_address_is_another_source_and_another_rule_another_analysis() -> None:
-    class Address(Settings):
-        url: str = "a"
+class Address(Settings):
+    url: str = "a"
 
-    base = CameraSettings(source=Address(), model="m")
-    other_url = CameraSettings(source=Address(url="b"), model="m")
-    other_model = CameraSettings(source=Address(), model="n")
-    prints = [Fingerprint.of(item) for item in (base, other_url, other_model)]
-    assert prints[0].analyses == prints[1].analyses != prints[2].analyses
-    assert prints[0].source == prints[2].source != prints[1].source
+
+class Rule(Settings):
+    limit: int = 1
+
+
+BASE = CameraSettings(source=Address(), model="m", analyses=[Rule(), Rule(limit=2)])
+STORED = Fingerprint.of(BASE, "m@1#0").document()
+
+
+@pytest.mark.parametrize(
+    ("change", "model", "kept"),
+    [
+        ({}, "m@1#0", Kept(source=True, tracker=True, analyses={0: 0, 1: 1})),
+        ({"source": Address(url="b")}, "m@1#0", Kept(source=False, tracker=True, analyses={0: 0, 1: 1})),
+        ({"analyses": [Rule(limit=2)]}, "m@1#0", Kept(source=True, tracker=True, analyses={0: 1})),
+        ({"analyses": [Rule(limit=3), Rule()]}, "m@1#0", Kept(source=True, tracker=True, analyses={1: 0})),
+        ({"station": StationSettings(deadline_ms=50)}, "m@1#0", Kept(source=True, tracker=True, analyses={0: 0, 1: 1})),
+        ({}, "m@2#1", Kept(source=True, tracker=False, analyses={})),
+    ],
+)
+def test_what_of_a_stored_state_holds_depends_on_what_has_changed(
+    change: dict[str, Any], model: str, kept: Kept
+) -> None:
+    assert Fingerprint.of(BASE.model_copy(update=change), model).kept(STORED) == kept

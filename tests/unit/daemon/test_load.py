@@ -6,25 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from camera_units import camera_unit
 
-from edgevision.analytics.tracking import Untracked
-from edgevision.config.daemon import CameraSettings, LoadSettings
-from edgevision.config.settings import Settings
-from edgevision.daemon.camera import CameraUnit, Fingerprint
+from edgevision.config.daemon import LoadSettings
+from edgevision.daemon.camera import CameraUnit
 from edgevision.daemon.load import Load, LoadWatch
-from edgevision.daemon.pipeline import CameraPipeline
 from edgevision.daemon.thermal import temperatures
 from edgevision.sources.base import SourceState
 
 SETTINGS = LoadSettings(min_fps=2.0, max_celsius=95.0, for_s=3.0)
 
 
-def camera(name: str = "door") -> CameraUnit:
-    settings = CameraSettings(source=Settings(), model="m")
-    pipeline = CameraPipeline(name, Untracked(Untracked.Settings()), [])
-    made = CameraUnit(name, settings, None, pipeline, "m@1#0", live=True, fingerprint=Fingerprint.of(settings))  # type: ignore[arg-type]
-    made.state = SourceState.ONLINE
-    return made
+def camera() -> CameraUnit:
+    return camera_unit("door", live=True)
 
 
 class Watched:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgevision.daemon.pipeline import CameraPipeline
+from edgevision.daemon.pipeline import CameraPipeline, Kept
 from edgevision.station.base import TriggerSignal
 from edgevision.station.ledger import TriggerLedger
 from edgevision.types import Detections, Frame, FrameTime, Image, Occurrence, Part, Tracks
@@ -68,6 +68,31 @@ class Scripted:
 
     def restore(self, state: dict[str, Any]) -> None:
         self.frames = state["frames"]
+
+
+WHOLE = Kept(source=True, tracker=True, analyses={0: 0, 1: 1})
+
+
+class Crashing(Scripted):
+    """An analysis that crashes at every frame, or only says so."""
+
+    judges = True
+
+    def update(self, frame: Frame, tracks: Tracks) -> Sequence[Occurrence]:
+        super().update(frame, tracks)
+        message = "a plugin's bug"
+        raise RuntimeError(message)
+
+
+class Heir(Scripted):
+    """An analysis that wants to know what one before it published."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heritage: list[dict[str, Any]] = []
+
+    def inherit(self, state: dict[str, Any]) -> None:
+        self.heritage.append(state)
 
 
 def frame(index: int, trigger_id: str | None = None) -> Frame:
@@ -132,7 +157,7 @@ def test_state_survives_a_restart_with_open_triggers() -> None:
     pipeline.opened(signal("t"))
     again_analysis, tracker = Scripted(), PassThrough()
     again = CameraPipeline("c", tracker, [again_analysis], TriggerLedger(0.5))
-    again.restore(pipeline.state(), pipeline.position)
+    again.restore(pipeline.state(), WHOLE, pipeline.position)
     assert (tracker.count, again_analysis.frames, again.position) == (2, 1, 4)
     assert again.state() == pipeline.state()
     (open_one,) = again.give_up("restart")
@@ -140,3 +165,89 @@ def test_state_survives_a_restart_with_open_triggers() -> None:
     assert open_one.part.trigger_id == "t"
     again.advance(1.0)
     assert again_analysis.advanced == [4.0]
+
+
+def crossed() -> Occurrence:
+    return Occurrence("traffic", "crossed", FrameTime(NOON, 0.0), {})
+
+
+def test_a_crash_costs_what_the_others_say_of_that_frame_nothing() -> None:
+    before, after = Scripted(*[[crossed()] for _ in range(9)]), Scripted(*[[crossed()] for _ in range(9)])
+    bad, crashes = Crashing(), list[int]()
+    pipeline = CameraPipeline("c", PassThrough(), [before, bad, after], on_crash=lambda: crashes.append(1))
+    said = [len(pipeline.step(frame(index), Detections.empty())) for index in range(9)]
+    assert said == [2] * 9
+    assert (bad.frames, len(crashes)) == (6, 6)  # five crashes a minute are forgiven, then it is asked no more
+    assert "a plugin's bug" in pipeline.broken
+    assert not pipeline.dead
+    assert pipeline.position == 9
+
+
+def test_a_crash_now_and_then_is_forgiven() -> None:
+    bad = Crashing()
+    pipeline = CameraPipeline("c", PassThrough(), [bad])
+    for index in range(0, 400, 40):
+        pipeline.step(frame(index), Detections.empty())
+    assert bad.frames == 10
+    assert pipeline.broken == ""
+
+
+def test_a_trigger_whose_judge_crashes_is_answered_at_once() -> None:
+    pipeline = CameraPipeline("c", PassThrough(), [Crashing()], TriggerLedger(None))
+    for index in range(10):
+        pipeline.opened(signal(f"t{index}"))
+        (answer,) = pipeline.step(frame(index, f"t{index}"), Detections.empty())
+        assert (answer.data["result"], answer.data["reason"]) == ("review", "analysis failed")
+    assert pipeline.dead
+    pipeline.opened(signal("after"))
+    assert len(pipeline.unanswerable()) == 1
+
+
+def test_a_broken_analysis_keeps_the_state_that_it_told_last() -> None:
+    bad, good = Crashing(), Scripted()
+    pipeline = CameraPipeline("c", PassThrough(), [bad, good])
+    pipeline.step(frame(0), Detections.empty())
+    before = pipeline.state()
+    for index in range(1, 9):
+        pipeline.step(frame(index), Detections.empty())
+    after = pipeline.state()
+    assert before["analyses"] == [{"frames": 1}, {"frames": 1}]
+    assert after["analyses"] == [{"frames": 1}, {"frames": 9}]
+
+
+def test_what_has_changed_starts_anew_and_the_rest_goes_on() -> None:
+    pipeline = CameraPipeline("c", PassThrough(), [Scripted(), Heir()], TriggerLedger(0.5))
+    pipeline.step(frame(3), Detections.empty())
+    pipeline.opened(signal("t"))
+    first, heir = Scripted(), Heir()
+    again = CameraPipeline("c", PassThrough(), [heir, first], TriggerLedger(0.5))
+    again.restore(pipeline.state(), Kept(source=True, tracker=True, analyses={1: 0}), 4)
+    assert (first.frames, heir.frames, again.position) == (1, 0, 4)
+    assert heir.heritage == [{"frames": 1}]
+    assert len(again.give_up("restart")) == 1
+
+
+def test_open_triggers_outlive_everything() -> None:
+    pipeline = CameraPipeline("c", PassThrough(), [Scripted()], TriggerLedger(0.5))
+    pipeline.opened(signal("t"))
+    again = CameraPipeline("c", PassThrough(), [], TriggerLedger(0.5))
+    again.restore(pipeline.state(), Kept(source=False, tracker=False, analyses={}), None)
+    assert len(again.give_up("restart")) == 1
+    assert again.position is None
+
+
+def test_a_live_camera_has_time_from_its_beginning_on() -> None:
+    analysis = Scripted()
+    pipeline = CameraPipeline("c", PassThrough(), [analysis])
+    pipeline.begin(NOON)
+    (occurrence,) = pipeline.advance(3.0)
+    assert occurrence.time.time_utc == NOON + timedelta(seconds=3)
+
+
+def test_a_live_camera_that_was_off_goes_on_at_the_present_time() -> None:
+    pipeline = CameraPipeline("c", PassThrough(), [Scripted()])
+    pipeline.step(frame(10), Detections.empty())
+    pipeline.begin(NOON + timedelta(seconds=70))
+    (occurrence,) = pipeline.advance(2.0)
+    assert occurrence.time.time_utc == NOON + timedelta(seconds=72)
+    assert occurrence.time.t_s == 72.0

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from edgevision.backoff import Backoff
-from edgevision.daemon.triggered import TriggeredSource
-from edgevision.errors import SourceLost, SourceUnavailable, StationError
+from edgevision.daemon.triggered import REMEMBERED, Burst, TriggeredSource
+from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable, StationError
 from edgevision.sources.base import Policy, SourceState
 from edgevision.sources.media import ArrayPixels
 from edgevision.station.base import TriggerSignal
@@ -42,6 +42,21 @@ class Camera:
         self.closed.set()
 
 
+class Crashing(Camera):
+    """A camera whose driver crashes so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self._left = times
+
+    def frames(self) -> Iterator[Frame]:
+        if self._left:
+            self._left -= 1
+            message = "a driver's bug"
+            raise RuntimeError(message)
+        yield from super().frames()
+
+
 class Button:
     """A trigger that the test presses."""
 
@@ -67,8 +82,8 @@ class Button:
 
 
 class Rig:
-    def __init__(self) -> None:
-        self.camera, self.button = Camera(), Button()
+    def __init__(self, camera: Camera | None = None, burst: Burst | None = None) -> None:
+        self.camera, self.button = camera or Camera(), Button()
         self.signals: list[str] = []
         self.missed: list[str] = []
         self.states: list[SourceState] = []
@@ -80,6 +95,7 @@ class Rig:
             on_signal=lambda signal: self.signals.append(signal.id),
             on_missed=lambda signal: self.missed.append(signal.id),
             on_state=self._state,
+            burst=burst or Burst(),
             timeout_s=0.3,
             backoff=Backoff(0.005, 0.01),
         )
@@ -140,3 +156,78 @@ def test_close_ends_it(rig: Rig) -> None:
     rig.source.close()
     assert list(frames) == []
     assert rig.camera.closed.is_set()
+
+
+def test_a_model_that_is_busy_does_not_change_which_frame_answers(rig: Rig) -> None:
+    frames = rig.source.frames()
+    rig.button.press("first")
+    next(frames)
+    rig.button.press("second")
+    time.sleep(0.4)  # the loop is held up, as by a full batcher; the camera goes on
+    frame = next(frames)
+    assert frame.trigger_id == "second"
+    assert frame.time.uncertainty_ms < 200
+
+
+def test_a_trigger_that_is_told_late_gets_its_own_frame_or_none(rig: Rig) -> None:
+    frames = rig.source.frames()
+    rig.button.press("start")
+    next(frames)
+    time.sleep(0.05)
+    now = datetime.now(timezone.utc)
+    rig.button.signals.put(TriggerSignal("just now", now, time.monotonic() - 0.012))
+    frame = next(frames)
+    assert (frame.trigger_id, frame.time.uncertainty_ms < 12) == ("just now", True)
+    rig.button.signals.put(TriggerSignal("long ago", now, time.monotonic() - 0.005 * REMEMBERED * 5))
+    rig.button.press("end")
+    assert next(frames).trigger_id == "end"
+    assert rig.missed == ["long ago"]
+
+
+def test_a_trigger_may_ask_for_several_frames_in_a_row() -> None:
+    rig = Rig(burst=Burst(3, 0.5))
+    frames = rig.source.frames()
+    rig.button.press("a")
+    rig.button.press("b")
+    got = [next(frames) for _ in range(6)]
+    rig.source.close()
+    assert [frame.trigger_id for frame in got] == ["a"] * 3 + ["b"] * 3
+    times = [frame.time.time_utc for frame in got[:3]]
+    assert times == sorted(times)
+    assert len(set(times)) == 3
+    assert [frame.index for frame in got] == list(range(6))
+
+
+def test_a_burst_that_the_camera_does_not_finish_gives_what_there_is() -> None:
+    rig = Rig(burst=Burst(1000, 0.1))
+    frames = rig.source.frames()
+    rig.button.press("a")
+    first = next(frames)
+    rig.source.close()
+    assert first.trigger_id == "a"
+    assert rig.missed == []
+
+
+def test_a_driver_that_crashes_once_is_started_again() -> None:
+    rig = Rig(Crashing(1))
+    frames = rig.source.frames()
+    threading.Timer(1.5, lambda: rig.button.press("after")).start()
+    assert next(frames).trigger_id == "after"
+    rig.source.close()
+
+
+def test_a_driver_that_goes_on_crashing_is_a_camera_that_has_failed() -> None:
+    rig = Rig(Crashing(1000))
+    with pytest.raises(SourceInvalid, match="a driver's bug"):
+        next(rig.source.frames())
+    rig.source.close()
+
+
+def test_a_camera_that_was_closed_says_nothing_more(rig: Rig) -> None:
+    rig.button.press("one")
+    next(rig.source.frames())
+    rig.source.close()
+    said = len(rig.states)
+    rig.camera.on.clear()
+    time.sleep(0.1)
+    assert len(rig.states) == said
