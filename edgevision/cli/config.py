@@ -16,12 +16,13 @@ _FILE = typer.Argument(..., metavar="CONFIG", help="The daemon's settings file."
 def check(file: Path = _FILE, *, as_json: bool = typer.Option(False, "--json", help="Problems as JSON.")) -> None:
     """Find every problem of a settings file; exit code 1 when there is one."""
     from edgevision.config.load import config_revision, load_daemon
-    from edgevision.daemon.registry import check_cameras, registry
+    from edgevision.daemon.checks import check_cameras
+    from edgevision.daemon.registry import registry
     from edgevision.errors import ConfigError
 
     try:
         settings = load_daemon(file, registry())
-        check_cameras(file, settings)
+        check_cameras(file, settings, files_exist=True)
     except ConfigError as exc:
         if as_json:
             rows = [{"where": p.where, "path": p.path, "message": p.message} for p in exc.problems]
@@ -31,7 +32,7 @@ def check(file: Path = _FILE, *, as_json: bool = typer.Option(False, "--json", h
             count = len(exc.problems)
             typer.echo(f"{count} problem{'s' if count > 1 else ''}", err=True)
         raise typer.Exit(1) from None
-    revision = config_revision(settings)
+    revision = config_revision(settings, file.parent)
     if as_json:
         typer.echo(json.dumps({"ok": True, "configrev": revision, "cameras": list(settings.cameras)}))
     else:

@@ -80,7 +80,8 @@ def read_document(file: Path, environ: Mapping[str, str] | None = None) -> Docum
         reason = exc.problem if isinstance(exc, yaml.MarkedYAMLError) else str(exc).partition("\n")[0]
         raise ConfigError([Problem(where, "", f"is not valid YAML: {reason}")]) from exc
     if not isinstance(root, yaml.MappingNode):
-        raise ConfigError([Problem(str(file), "", "is empty or no mapping; it must start with keys such as `site:`")])
+        what = "is empty" if root is None else "is a list" if isinstance(root, yaml.SequenceNode) else "is plain text"
+        raise ConfigError([Problem(str(file), "", f"{what}; it must start with keys such as `site:`")])
     document.data = _Reader(document, os.environ if environ is None else environ).value(root, ())
     return document
 

@@ -61,7 +61,9 @@ def load(
     document = read_document(file, environ)
     settings: ModelT | None = None
     try:
-        settings = model.model_validate({**(defaults or {}), **document.data}, context={"folder": file.parent})
+        settings = model.model_validate(
+            {**(defaults or {}), **document.data}, context={"folder": file.resolve().parent}
+        )
     except ValidationError as exc:
         for error in exc.errors(include_url=False):
             _note(document, model, error)
@@ -72,10 +74,26 @@ def load(
     return settings
 
 
-def config_revision(settings: BaseModel) -> str:
-    """First 12 hex digits of the SHA-256 over the resolved settings, secrets masked."""
-    text = json.dumps(settings.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+def config_revision(settings: BaseModel, folder: Path) -> str:
+    """First 12 hex digits of the SHA-256 over the resolved settings, secrets masked.
+
+    Paths below ``folder``, that of the settings file, count from there: the same files have the same revision wherever
+    they lie.
+    """
+    document = _relative(json.loads(settings.model_dump_json()), f"{folder.resolve()}/")
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _relative(value: Any, folder: str) -> Any:  # noqa: ANN401 - JSON is anything
+    match value:
+        case dict():
+            return {key: _relative(item, folder) for key, item in value.items()}
+        case list():
+            return [_relative(item, folder) for item in value]
+        case str():
+            return value.removeprefix(folder)
+    return value
 
 
 def _line(where: str) -> int:
@@ -129,6 +147,8 @@ def _message(error: ErrorDetails, key: str) -> str:
     unit = next((unit for suffix, unit in _UNITS.items() if key.endswith(suffix)), None)
     if unit is not None and error["type"] in {"float_parsing", "float_type", "int_parsing", "int_type"}:
         return f"is no plain number; write the number of {unit} without a unit"
+    if error["type"] == "string_type" and isinstance(error["input"], bool | int | float):
+        return "should be text; put it in quotes"
     return error["msg"].removeprefix("Value error, ").removeprefix("Input ")
 
 
@@ -161,7 +181,8 @@ def _allowed_keys(model: type[BaseModel], loc: tuple[str | int, ...], given: str
     owner: Any = model
     for key in loc[:-1]:
         owner = _step(owner, key)
-    names = sorted({name for member in _models(owner) for name in member.model_fields})
+    fields = [item for member in _models(owner) for item in member.model_fields.items()]
+    names = sorted({info.alias or name for name, info in fields})
     close = difflib.get_close_matches(given, names, n=1)
     hint = f"did you mean `{close[0]}`? " if close else ""
     return f"{hint}allowed here: {', '.join(names)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -33,7 +34,7 @@ from edgevision.daemon.registry import ACTUATORS, ANALYSES, BACKENDS, SOURCES, T
 from edgevision.daemon.service import Daemon
 from edgevision.daemon.supervisor import Stage, contained
 from edgevision.daemon.triggered import Burst
-from edgevision.errors import EventError
+from edgevision.errors import ConfigError, EventError, Problem
 from edgevision.events import topics
 from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import SqliteOutbox
@@ -53,6 +54,7 @@ class Assembly:
 
     Args:
         settings: What to build.
+        folder: Of the settings file.
         fresh: Ignore stored positions and states.
         reload: Reads the settings again and tells what was done, for the `reload` command.
 
@@ -63,9 +65,10 @@ class Assembly:
     """
 
     def __init__(
-        self, settings: DaemonSettings, *, fresh: bool = False, reload: Callable[[], Mapping[str, Any]]
+        self, settings: DaemonSettings, folder: Path, *, fresh: bool = False, reload: Callable[[], Mapping[str, Any]]
     ) -> None:
         self.settings = settings
+        self._folder = folder
         self._relay_of_device: Relay | None = None
         self.board = HealthBoard()
         self.metrics = Metrics()
@@ -73,7 +76,7 @@ class Assembly:
         self._started_utc = datetime.now(timezone.utc)
         self._units: dict[str, CameraUnit] = {}
         self._bundles = {name: read_bundle(model.bundle) for name, model in settings.models.items()}
-        self._builder = builder = EventBuilder(settings.site, settings.device, config_revision(settings))
+        self._builder = builder = EventBuilder(settings.site, settings.device, config_revision(settings, folder))
         self.outbox = SqliteOutbox(settings.outbox, builder)  # type: ignore[arg-type]
         self._announcer = Announcer(self.outbox, builder)
         self._announcer.started(self.outbox.previous_boot())
@@ -97,7 +100,11 @@ class Assembly:
             metrics=self.metrics,
             board=self.board,
         )
-        self._http = self._serve()
+        try:
+            self._http = self._serve()
+        except ConfigError:
+            self.outbox.close()
+            raise
         self._gauges()
 
     def delivered(self) -> bool:
@@ -220,7 +227,7 @@ class Assembly:
     def _settle(self, settings: DaemonSettings) -> None:
         """Settings were reloaded: from now on events and the birth message speak of these."""
         self.settings = settings
-        self._builder.configrev = config_revision(settings)
+        self._builder.configrev = config_revision(settings, self._folder)
         if self._relay_of_device is not None:
             self._relay_of_device.retain(topics.birth(settings.site, settings.device), self._birth())
 
@@ -259,7 +266,11 @@ class Assembly:
         http = self.settings.http
         if http is None:
             return None
-        server = HttpServer(http.host, http.port, self.board, self.metrics, self.daemon.trigger)
+        try:
+            server = HttpServer(http.host, http.port, self.board, self.metrics, self.daemon.trigger)
+        except OSError as exc:
+            message = f"cannot listen on {http.host}:{http.port}: {exc.strerror}; take another port, or `http: null`"
+            raise ConfigError([Problem("settings", "http.port", message)]) from exc
         stage = Stage("http", server.run, critical=False)
         self.board.register("stage/http", stage.health)
         stage.start()

@@ -16,8 +16,9 @@ import structlog
 
 from edgevision.config.load import load_daemon
 from edgevision.daemon.assemble import Assembly
+from edgevision.daemon.checks import check_cameras
 from edgevision.daemon.notify import notify, watchdog_interval_s
-from edgevision.daemon.registry import check_cameras, registry
+from edgevision.daemon.registry import registry
 from edgevision.errors import EdgevisionError
 from edgevision.logs import setup_logging
 
@@ -42,10 +43,10 @@ def run_daemon(file: Path, *, until_done: bool = False, fresh: bool = False) -> 
         ConfigError: The settings are wrong.
     """
     settings = load_daemon(file, registry())
-    check_cameras(file, settings)
+    check_cameras(file, settings, files_exist=until_done)
     setup_logging(settings.log.level, settings.log.format)
     with _signals() as signals:
-        assembly = Assembly(settings, fresh=fresh, reload=signals.reload)
+        assembly = Assembly(settings, file.parent, fresh=fresh, reload=signals.reload)
         daemon = assembly.daemon
         daemon.start()
         notify(f"READY=1\nSTATUS={len(settings.cameras)} cameras")

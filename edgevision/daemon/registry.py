@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
-from edgevision.analytics.base import AnalysisContext
 from edgevision.analytics.detection import Detection
 from edgevision.analytics.inspection import Inspection
 from edgevision.analytics.tracking import ByteTrack, Untracked
 from edgevision.analytics.traffic import Traffic
-from edgevision.bundle import read_bundle
-from edgevision.config.daemon import DaemonSettings, Kinds, Registry, daemon_model
-from edgevision.config.document import KeyPath, read_document
+from edgevision.config.daemon import Kinds, Registry, daemon_model
 from edgevision.config.settings import Settings
 from edgevision.errors import ConfigError, Problem
 from edgevision.events.outbox import OutboxSettings
@@ -92,29 +88,6 @@ def config_schema() -> str:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "edgevision daemon settings"
     return json.dumps(schema, indent=2, sort_keys=True) + "\n"
-
-
-def check_cameras(file: Path, settings: DaemonSettings) -> None:
-    """What only the analyses themselves can judge, such as class names the model does not have.
-
-    Raises:
-        ConfigError: With all problems, each with its line.
-    """
-    document = read_document(file)
-    for name, camera in settings.cameras.items():
-        classes = read_bundle(settings.models[camera.model].bundle).manifest.classes
-        for index, analysis in enumerate(camera.analyses):
-            path: KeyPath = ("cameras", name, "analyses", index)
-            try:
-                build(ANALYSES, analysis, AnalysisContext(name, classes))
-            except ConfigError as exc:
-                for problem in exc.problems:
-                    document.problem(path, f"{problem.path}: {problem.message}" if problem.path else problem.message)
-        inspections = [item for item in camera.analyses if isinstance(item, Inspection.Settings)]
-        if len(inspections) > 1:
-            document.problem(("cameras", name, "analyses"), "at most one inspection a camera: a part has one verdict")
-    if document.problems:
-        raise ConfigError(document.problems)
 
 
 def _settings(classes: Classes) -> Kinds:

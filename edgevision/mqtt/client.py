@@ -13,7 +13,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from edgevision.config.settings import PositiveSeconds, Settings
 from edgevision.errors import BrokerRefused, BrokerUnavailable
@@ -43,8 +43,8 @@ class TlsSettings(Settings):
 class MqttSettings(Settings):
     """The connection to the broker."""
 
-    host: str
-    """Host name or address."""
+    host: Annotated[str, Field(min_length=1, max_length=255)]
+    """Host name or address, without `mqtt://` and port."""
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     """TCP port; 8883 is usual with TLS."""
     protocol: Literal["5", "3.1.1"] = "5"
@@ -67,6 +67,14 @@ class MqttSettings(Settings):
     """Most unacknowledged events at once; the broker may want fewer."""
     no_subscribers: Literal["keep", "drop"] = "drop"
     """What becomes of an event that nobody subscribes to (MQTT 5): kept until somebody does, or done."""
+
+    @field_validator("host", mode="after")
+    @classmethod
+    def _only_a_host(cls, value: str) -> str:
+        if "/" in value or " " in value or value.count(":") == 1:
+            msg = "must be a host name or address alone, such as broker.plant1.example; the port stands in `port`"
+            raise ValueError(msg)
+        return value
 
     @model_validator(mode="after")
     def _complete(self) -> MqttSettings:

@@ -28,6 +28,8 @@ def test_the_written_schema_is_current() -> None:
 def test_every_example_is_good(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_settings(tmp_path)  # and a bundle that knows people
     monkeypatch.setenv("PEOPLE_MODEL", str(tmp_path / "people"))
+    for name in ("CAMERA_USER", "CAMERA_PASSWORD", "MQTT_PASSWORD"):
+        monkeypatch.setenv(name, "told by the operator")
     result = CliRunner().invoke(app, ["check", str(file)])
     assert result.exit_code == 0, result.output
 

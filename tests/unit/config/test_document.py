@@ -61,8 +61,9 @@ def test_anchors_and_merges_work(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a: [1\nb: 2\n", ":2: is not valid YAML"),
-        ("", "is empty or no mapping"),
-        ("- a\n- b\n", "is empty or no mapping"),
+        ("", "is empty; it must start with keys"),
+        ("- a\n- b\n", "is a list; it must start with keys"),
+        ("hello\n", "is plain text; it must start with keys"),
         ("a: \x01\n", "is not valid YAML"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -116,11 +117,20 @@ def test_a_good_file_is_typed_and_paths_are_meant_from_its_folder(folder: Path) 
     assert settings.outbox.path == folder / "outbox.sqlite"
 
 
+def test_the_revision_is_the_same_wherever_the_files_lie(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    shutil.copytree(folder, elsewhere, dirs_exist_ok=True)
+    first, second = loaded(folder, GOOD), loaded(elsewhere, GOOD)
+    assert config_revision(first, folder) == config_revision(second, elsewhere)
+
+
 def test_the_revision_changes_with_the_settings_but_not_with_secrets(folder: Path) -> None:
-    first = config_revision(loaded(folder, GOOD, "one"))
+    first = config_revision(loaded(folder, GOOD, "one"), folder)
     assert len(first) == 12
-    assert config_revision(loaded(folder, GOOD, "two")) == first
-    assert config_revision(loaded(folder, GOOD.replace("entry: 1", "entry: 2"))) != first
+    assert config_revision(loaded(folder, GOOD, "two"), folder) == first
+    assert config_revision(loaded(folder, GOOD.replace("entry: 1", "entry: 2")), folder) != first
 
 
 def test_all_problems_are_found_at_once_in_the_order_of_the_file(folder: Path) -> None:
