@@ -55,11 +55,13 @@ def show(file: Path = _FILE) -> None:
 @app.command()
 def schema(
     out: Path | None = typer.Option(None, help="Write to this file instead of the terminal."),
+    *,
+    markdown: bool = typer.Option(False, "--markdown", help="A page for people instead."),
 ) -> None:
-    """Print the JSON Schema of the daemon's settings, for editors."""
-    from edgevision.daemon.registry import config_schema
+    """Print the JSON Schema of the daemon's settings, for editors, or a page that describes every key."""
+    from edgevision.daemon.registry import config_reference, config_schema
 
-    text = config_schema()
+    text = config_reference() if markdown else config_schema()
     if out is None:
         typer.echo(text, nl=False)
     else:

@@ -12,6 +12,7 @@ from edgevision.analytics.inspection import Inspection
 from edgevision.analytics.tracking import ByteTrack, Untracked
 from edgevision.analytics.traffic import Traffic
 from edgevision.config.daemon import Kinds, Registry, daemon_model
+from edgevision.config.reference import pages
 from edgevision.config.settings import Settings
 from edgevision.errors import ConfigError, Problem
 from edgevision.events.outbox import OutboxSettings
@@ -65,6 +66,21 @@ ACTUATORS: Classes = {"http": HttpActuator, "fake": FakePlc}
 def build(classes: Classes, settings: Settings, *context: object) -> Any:  # noqa: ANN401 - one of many ports
     """The component that ``settings.kind`` names."""
     return classes[settings.kind](settings, *context)  # type: ignore[attr-defined]
+
+
+def config_reference() -> str:
+    """The daemon's settings file as a page for people, Markdown."""
+    return f"# The settings file\n\n{_REFERENCE}\n{pages(daemon_model(registry()).model_json_schema(), 'The file')}"
+
+
+_REFERENCE = """\
+Every key of the file that `edgevision run` takes; written by `edgevision config schema --markdown`. Units stand in the
+names. A value may be `${NAME}` (environment), `${NAME:-default}` or `${file:/run/secrets/x}` (a file's content);
+relative paths count from the file's own folder.
+
+For completion and checks while you type, put `# yaml-language-server: $schema=configs/schema/daemon.schema.json` (with
+the way to that file) into the first line and let your editor's YAML plug-in read it.
+"""
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from edgevision.config.settings import NAME_PATTERN
+from edgevision.events.reference import reference
 from edgevision.events.schema import EVENT_TYPES, event_model, type_name
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -72,7 +73,9 @@ def _file(family: str, name: str) -> str:
 
 
 def write_contract(folder: Path) -> list[Path]:
-    """Write ``asyncapi.yaml`` and ``schemas/*.json``; schemas of events that are no more are removed.
+    """Write ``asyncapi.yaml``, ``schemas/*.json`` and ``README.md``, the page for people.
+
+    Schemas of events that are no more are removed.
 
     Returns:
         The files written.
@@ -88,4 +91,6 @@ def write_contract(folder: Path) -> list[Path]:
         path.unlink()
     overview = folder / "asyncapi.yaml"
     overview.write_text(yaml.safe_dump(document(), sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
-    return [*written, overview]
+    page = folder / "README.md"
+    page.write_text(reference(), encoding="utf-8")
+    return [*written, overview, page]

@@ -50,7 +50,7 @@ class Quality(Model):
     """How far the time and the picture behind an event can be trusted."""
 
     camera: Text
-    """Condition of the camera: `ok`, or the state of its source."""
+    """Condition of the camera: `ok`, `starting`, `reconnecting`, `degraded` or `failed`."""
     time_source: Literal["trigger", "ptp", "rtcp", "file", "arrival"]
     """Where the capture time comes from."""
     time_uncertainty_ms: Annotated[float, Field(ge=0)] = 0.0
@@ -148,7 +148,7 @@ class DefectVerdict(Data):
 
 
 class DefectAlarm(Data):
-    """Defects or bad parts have become too many, or are back to normal."""
+    """Defects or bad parts have become too many, or are back to normal. Reserved: not sent yet."""
 
     rule: Text
     """Name of the rule that fired."""
@@ -239,7 +239,7 @@ class TrafficInterval(Data):
 
 
 class TrafficShelf(Data):
-    """The state of a place on a shelf changed."""
+    """The state of a place on a shelf changed. Reserved: not sent yet."""
 
     slot: Text
     """Name of the place."""
@@ -301,7 +301,7 @@ class HealthCamera(Data):
 
 
 class HealthView(Data):
-    """What a camera shows has changed: it was moved, blocked or blinded, or is well again."""
+    """What a camera shows has changed: it was moved, blocked or blinded, or is well again. Reserved: not sent yet."""
 
     state: Literal["ok", "moved", "blocked", "dark", "bright", "blurred", "frozen"]
     """What is wrong with the picture."""

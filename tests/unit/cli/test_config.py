@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -12,9 +13,10 @@ from daemon_process import write_settings
 from typer.testing import CliRunner
 
 from edgevision.cli.config import app
-from edgevision.daemon.registry import config_schema
+from edgevision.daemon.registry import config_reference, config_schema
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+REFERENCE = CONFIGS.parent / "docs" / "settings.md"
 SCHEMA = CONFIGS / "schema" / "daemon.schema.json"
 
 
@@ -22,6 +24,17 @@ def test_the_written_schema_is_current() -> None:
     assert SCHEMA.read_text(encoding="utf-8") == config_schema(), (
         "run: edgevision config schema --out configs/schema/..."
     )
+
+
+def test_the_written_reference_is_current_and_its_links_lead_somewhere() -> None:
+    text = REFERENCE.read_text(encoding="utf-8")
+    assert text == config_reference(), "run: edgevision config schema --markdown --out docs/settings.md"
+    headings = {
+        re.sub(r"[^a-z0-9 _-]", "", line.lstrip("# ").lower()).replace(" ", "-")
+        for line in text.splitlines()
+        if line.startswith("#")
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.name)

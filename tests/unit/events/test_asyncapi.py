@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +12,12 @@ import pytest
 import yaml
 
 from edgevision.events.asyncapi import document, schema_of, write_contract
+from edgevision.events.codec import decode
+from edgevision.events.reference import SAMPLES, reference, sample
 from edgevision.events.schema import EVENT_TYPES
 
 WRITTEN = Path(__file__).parents[3] / "docs" / "events"
-DATA: dict[tuple[str, str], dict[str, Any]] = {
-    ("defect", "detected"): {"label": "short", "score": 0.9, "box": [0, 0, 1, 1], "part": {"id": "p"}},
-    ("defect", "verdict"): {"result": "review", "reason": "timeout", "defects": [], "frames": 0, "part": {"id": "p"}},
-    ("defect", "alarm"): {"rule": "rate", "action": "raised", "value": 0.2, "limit": 0.1},
-    ("traffic", "crossed"): {"line": "x", "direction": "out", "track_id": 1},
-    ("traffic", "zone"): {"zone": "x", "action": "left", "track_id": 1, "dwell_s": 2.5},
-    ("traffic", "interval"): {
-        "line": "x", "start": "2026-01-31T06:00:00Z", "expected_s": 60, "observed_s": 0, "status": "invalid",
-        "count_in": 0, "count_out": 0,
-    },
-    ("traffic", "shelf"): {"slot": "a1", "state": "empty"},
-    ("detection", "appeared"): {"track_id": 1},
-    ("detection", "updated"): {"track_id": 1, "seen_s": 3},
-    ("detection", "disappeared"): {"track_id": 1, "part": None},
-    ("health", "started"): {"version": "0.1", "previous": {"bootid": "b", "last": {"t": "0" * 20}}},
-    ("health", "camera"): {"state": "online"},
-    ("health", "view"): {"state": "moved"},
-    ("health", "gap"): {"reason": "disk_full", "count": 1, "lost": [{"topic": "t", "count": 1}]},
-    ("health", "selftest"): {"backend": "onnx", "passed": True},
-    ("health", "load"): {"state": "hot", "value": 95.0, "limit": 90.0, "unit": "C"},
-    ("health", "publish_refused"): {"topic": "t", "event": "e", "reason_code": 135, "attempts": 5, "parked": True},
-    ("health", "clock"): {"offset_s": 3600.0},
-}  # fmt: skip
+DATA = SAMPLES
 
 
 def event(key: tuple[str, str], data: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +32,10 @@ def test_the_written_contract_is_current(tmp_path: Path) -> None:
     fresh = write_contract(tmp_path)
     stale = [path for path in fresh if (WRITTEN / path.relative_to(tmp_path)).read_text() != path.read_text()]
     assert stale == [], "run: edgevision events contract docs/events"
-    assert {path.name for path in (WRITTEN / "schemas").iterdir()} == {path.name for path in fresh} - {"asyncapi.yaml"}
+    assert {path.name for path in (WRITTEN / "schemas").iterdir()} == {path.name for path in fresh} - {
+        "asyncapi.yaml",
+        "README.md",
+    }
 
 
 def test_schemas_of_events_that_are_no_more_are_removed(tmp_path: Path) -> None:
@@ -99,3 +83,17 @@ def test_the_overview_names_every_event_and_finds_its_schema() -> None:
     for message in overview["components"]["messages"].values():
         path = WRITTEN / message["payload"]["schema"]["$ref"]
         assert json.loads(path.read_text())["properties"]["type"]["const"] == message["name"]
+
+
+def test_the_page_for_people_has_every_event_with_a_sample_that_is_one() -> None:
+    page = reference()
+    assert set(SAMPLES) == set(EVENT_TYPES)
+    for family, name in EVENT_TYPES:
+        assert f"## {family}/{name}\n" in page
+        assert decode(json.dumps(sample(family, name)).encode()).name == name
+
+
+def test_links_on_the_page_lead_somewhere() -> None:
+    page = reference()
+    headings = {line.lstrip("# ").lower().replace(" ", "-") for line in page.splitlines() if line.startswith("#")}
+    assert set(re.findall(r"\]\(#([^)]+)\)", page)) <= headings
