@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, Field
 from edgevision.config.settings import PositiveSeconds
 from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import ImageError, SourceInvalid, SourceUnavailable
-from edgevision.sources.base import Policy, SourceContext
+from edgevision.sources.base import CORRUPT, Policy, SourceContext
 from edgevision.sources.imageheader import picture_size
 from edgevision.sources.media import ArrayPixels
 from edgevision.types import Frame, FrameTime, Image
@@ -111,6 +111,7 @@ class ImagesSource:
                 image = read_image(path, max_pixels=self._settings.max_pixels)
             except ImageError as exc:
                 self.skipped += 1
+                self._context.dropped(CORRUPT, 1)
                 log.warning(
                     "source.picture_skipped", camera=self._context.camera, reason=str(exc), skipped=self.skipped
                 )
