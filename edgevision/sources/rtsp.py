@@ -25,7 +25,7 @@ RTCP_UNCERTAINTY_MS = 20.0
 DRIFT_MS_PER_S = 0.05
 # Probing for the frame rate would cost two seconds at every reconnect; nothing here needs it.
 OPTIONS = {
-    "fflags": "nobuffer+discardcorrupt",
+    "fflags": "nobuffer",
     "allowed_media_types": "video",
     "fpsprobesize": "0",
     "analyzeduration": "500000",
@@ -76,7 +76,7 @@ class RtspSource:
         settings = self._settings
         decoder = open_video(
             settings.url.get_secret_value(),
-            camera=self._context.camera,
+            context=self._context,
             name=self._name,
             format_name="rtsp",
             options=OPTIONS | {"rtsp_transport": settings.transport},

@@ -63,7 +63,7 @@ class V4l2Source:
             raise SourceInvalid(msg)
         decoder = open_video(
             device,
-            camera=self._context.camera,
+            context=self._context,
             name=str(device),
             format_name="v4l2",
             options=_options(settings),
