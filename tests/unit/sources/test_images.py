@@ -92,6 +92,14 @@ def test_a_huge_picture_is_refused_by_its_header(tmp_path: Path) -> None:
     assert read_image(path, max_pixels=97 * 61).shape == (61, 97, 3)
 
 
+def test_a_file_larger_than_any_allowed_picture_is_not_read(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png")
+    with path.open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(ImageError, match=r"1,099,511,627,776 bytes are more than"):
+        read_image(path)
+
+
 def test_broken_pictures_are_skipped_and_counted(tmp_path: Path) -> None:
     picture(tmp_path / "a1.png")
     (tmp_path / "a2.png").touch()
