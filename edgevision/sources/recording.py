@@ -139,15 +139,14 @@ class Recording:
 
     def broken_off(self) -> str:
         """Where and why the file ends before its end; empty when it does not."""
-        at = f"{self._decoder.name}: the file breaks off after {self.length_s:.1f} s"
         if self._gave_up:
-            return f"{at}: {self._gave_up}"
+            return f"{self._gave_up}, after {self.length_s:.1f} s"
         stream = self._decoder.stream
         stated_s = _stated_s(self._decoder)
         complete = 0 < stream.frames <= self.packets
         if stated_s is None or complete or self._end_s + max(0.25, 2 * self._step_s) >= stated_s:
             return ""
-        return f"{at} of {stated_s:.1f} s"
+        return f"{self._decoder.name}: the file breaks off after {self.length_s:.1f} s of {stated_s:.1f} s"
 
     def _packets(self) -> Iterator[av.Packet[VideoStream]]:
         """All that can be read; what cannot is passed over."""
