@@ -40,6 +40,7 @@ def write_video(
     fps: int = 20,
     open_gop: bool = False,
     stamps: Sequence[int] | None = None,
+    title: str = "",
 ) -> Path:
     """H.264 with B-frames, one keyframe every ``gop``.
 
@@ -51,9 +52,11 @@ def write_video(
         fps: Frames per second.
         open_gop: Whether frames before a keyframe may hang on it.
         stamps: When each frame is shown, in ``1 / fps`` seconds; evenly without it.
+        title: Of the file.
     """
     options = {"g": str(gop), "bf": "2", "crf": "18", "preset": "veryfast", "x264-params": f"open-gop={int(open_gop)}"}
     with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as out:
+        out.metadata["title"] = title
         stream = out.add_stream("libx264", rate=fps, options=options)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"

@@ -148,6 +148,8 @@ def open_video(
         SourceInvalid: There is no video in it.
     """
     arguments: dict[str, Any] = {"format": format_name, "options": options or {}, "timeout": timeout}
+    # Titles in other encodings are common, and no reason to refuse a video.
+    arguments["metadata_errors"] = "replace"
     began_s = time.monotonic()
     try:
         container = av.open(str(url), "r", **arguments)
