@@ -97,15 +97,14 @@ class FileSource:
         try:
             for picture in recording.pictures(place.begin):
                 index = first + picture.number
+                t_s = self._last_s = max(first_s + picture.t_s, self._last_s + SMALLEST_STEP_S)
                 if index < self._next:
                     continue
-                t_s = max(first_s + picture.t_s, self._last_s + SMALLEST_STEP_S)
                 if pace is not None:
                     pace.wait(t_s)
                 if self._closed.is_set():
                     return
                 self._arrived(index, picture)
-                self._last_s = t_s
                 time = FrameTime(start_utc + timedelta(seconds=t_s), t_s, "file")
                 yield Frame(self._context.camera, index, time, decoder.pixels(picture.frame), position=self._next)
             if not self._closed.is_set():

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from itertools import islice, pairwise
 from pathlib import Path
 
+import av
 import pytest
 import video_files
 
@@ -160,6 +161,23 @@ def test_time_runs_as_recorded_in_every_container(tmp_path: Path, kind: str) -> 
     path = video_files.write_video(tmp_path / f"a.{kind}", FRAMES, size=(96, 64), fps=25)
     times = [frame.time.t_s for frame in source(path).frames()]
     assert times == pytest.approx([index / 25 for index in range(FRAMES)], abs=2e-3)
+
+
+def test_a_wrong_timestamp_leaves_later_times_right_and_the_same_in_two_runs(tmp_path: Path) -> None:
+    path = video_files.write_video(tmp_path / "a.mkv", 96, size=(96, 64))
+    with av.open(str(path)) as video:
+        packet = [packet for packet in video.demux(video=0) if packet.size][45]
+    assert packet.pos is not None
+    assert packet.pts is not None
+    data = bytearray(path.read_bytes())
+    # A block begins with the number of its track and its time in two bytes (Matroska, section 10.1).
+    data[packet.pos + 1 : packet.pos + 3] = (packet.pts + 1000).to_bytes(2, "big")
+    path.write_bytes(data)
+    frames = list(source(path).frames())
+    assert frames[-1].time.t_s == pytest.approx(95 / 20)
+    for after in (44, 46, 48, 60):
+        resumed = list(source(path, frames[after - 1].position).frames())
+        assert [seen(frame) for frame in resumed] == [seen(frame) for frame in frames[after:]]
 
 
 def test_close_ends_the_search_for_a_position(whole: Path) -> None:
