@@ -131,7 +131,8 @@ class Frame:
 
     Attributes:
         camera: Name of the camera.
-        index: Counts frames of this camera since the source was opened for the first time, from 0.
+        index: Counts frames of this camera since the source was opened for the first time, from 0; in a file those that
+            cannot be decoded count too.
         time: Capture time.
         pixels: Lazily decoded pixels.
         position: Where a file source stands after this frame, so that it can go on there; ``None`` for live sources.

@@ -36,6 +36,8 @@ RESIZED = (
     + " )"
 )
 """Three seconds of 320x240, then of 640x480, in one stream."""
+RARE_KEYS = PATTERN.replace("key-int-max=10", "key-int-max=100")
+"""A keyframe every four seconds."""
 H264_FILE = "( filesrc location={} ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=1 )"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -31,17 +32,62 @@ def bar_at(bgr: Image) -> int:
 
 
 def write_video(
-    path: Path, frames: int = 60, *, size: tuple[int, int] = (320, 240), gop: int = 12, fps: int = 20
+    path: Path,
+    frames: int = 60,
+    *,
+    size: tuple[int, int] = (320, 240),
+    gop: int = 12,
+    fps: int = 20,
+    open_gop: bool = False,
+    stamps: Sequence[int] | None = None,
+    title: str = "",
 ) -> Path:
-    """H.264 with B-frames, one keyframe every ``gop``."""
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream(
-            "libx264", rate=fps, options={"g": str(gop), "bf": "2", "crf": "18", "preset": "veryfast"}
-        )
+    """H.264 with B-frames, one keyframe every ``gop``.
+
+    Args:
+        path: Its ending names the container.
+        frames: How many.
+        size: (width, height) in px.
+        gop: Frames from keyframe to keyframe.
+        fps: Frames per second.
+        open_gop: Whether frames before a keyframe may hang on it.
+        stamps: When each frame is shown, in ``1 / fps`` seconds; evenly without it.
+        title: Of the file.
+    """
+    options = {"g": str(gop), "bf": "2", "crf": "18", "preset": "veryfast", "x264-params": f"open-gop={int(open_gop)}"}
+    with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as out:
+        out.metadata["title"] = title
+        stream = out.add_stream("libx264", rate=fps, options=options)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
-        stream.time_base = Fraction(1, fps)
+        stream.time_base = stream.codec_context.time_base = Fraction(1, fps)
         for index in range(frames):
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(drawn(index, size), format="bgr24")))
+            frame = av.VideoFrame.from_ndarray(drawn(index, size), format="bgr24")
+            frame.pts = index if stamps is None else stamps[index]
+            frame.time_base = Fraction(1, fps)
+            out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return path
+
+
+def spoil(path: Path, *holes: tuple[int, int], out: Path) -> Path:
+    """A copy in which packets are noise: each hole is the first one, in the order of the file, and how many."""
+    data = bytearray(path.read_bytes())
+    noise = np.random.default_rng(1)
+    # There a packet's place is that of its header: without it nothing behind it would be found.
+    header = 8 if path.suffix in {".avi", ".mkv"} else 0
+    with av.open(str(path)) as video:
+        packets = [packet for packet in video.demux(video=0) if packet.size]
+    for first, count in holes:
+        for packet in packets[first : first + count]:
+            assert packet.pos is not None
+            data[packet.pos + header : packet.pos + packet.size] = noise.bytes(packet.size - header)
+    out.write_bytes(data)
+    return out
+
+
+def cut(path: Path, share: float, *, out: Path) -> Path:
+    """A copy that breaks off."""
+    data = path.read_bytes()
+    out.write_bytes(data[: int(len(data) * share)])
+    return out

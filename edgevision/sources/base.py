@@ -13,10 +13,17 @@ from edgevision.types import Frame
 
 Policy = Literal["latest", "block"]
 
+CORRUPT = "corrupt"
+"""Why a frame was dropped by its source: it cannot be decoded, or only in part."""
+
 
 def utc_now() -> datetime:
     """The wall clock, timezone-aware."""
     return datetime.now(timezone.utc)
+
+
+def uncounted(reason: str, count: int) -> None:
+    """Where nobody asks for the frames that were lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,8 @@ class SourceContext:
         started_utc: When the process started: the time of a recording that knows no other.
         monotonic: Seconds on a clock that never steps.
         now_utc: The wall clock.
+        dropped: Hears of frames that never become a ``Frame``: why (``corrupt``) and how many. Called by the thread
+            that iterates ``frames()``.
     """
 
     camera: str
@@ -36,6 +45,7 @@ class SourceContext:
     started_utc: datetime
     monotonic: Callable[[], float] = time.monotonic
     now_utc: Callable[[], datetime] = utc_now
+    dropped: Callable[[str, int], None] = uncounted
 
 
 class Source(Protocol):

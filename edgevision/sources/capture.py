@@ -65,6 +65,8 @@ class Capture:
                     if stop.is_set():
                         break
             except (SourceUnavailable, SourceLost) as exc:
+                if stop.is_set():  # whoever is told to end has not lost its camera
+                    break
                 self._change(SourceState.RECONNECTING, str(exc))
                 stop.wait(next(waits))
             except SourceError as exc:

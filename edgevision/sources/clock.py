@@ -9,33 +9,40 @@ SMALLEST_STEP_S = 1e-6
 
 
 class RecordedClock:
-    """Time of a recording: its own timestamps; where they go back, jump or are missing, one frame's duration.
+    """Time of a recording, packet by packet in the order of the file, so that it hangs on nothing that was decoded.
+
+    The recording's own timestamps; where they jump or are missing, one frame's duration.
 
     Args:
         step_s: Usual time between frames, seconds.
-        start_s: Where the first pass starts, seconds.
-        max_gap_s: A longer pause between frames is taken for a broken timestamp, seconds.
+        max_gap_s: A longer pause between packets is taken for a broken timestamp, seconds.
     """
 
-    def __init__(self, step_s: float, start_s: float = 0.0, max_gap_s: float = 10.0) -> None:
+    def __init__(self, step_s: float, max_gap_s: float = 10.0) -> None:
         self._step_s = step_s
         self._max_gap_s = max_gap_s
-        self._offset_s = start_s
-        self._last_s: float | None = None
+        self._offset_s = 0.0
+        self._decoded_s: float | None = None
+        self._newest_s = -step_s
 
-    def stamp(self, pts_s: float | None) -> float:
-        """Seconds of the next frame, more than those of the frame before."""
-        last = self._last_s
-        if last is None:
-            at = self._offset_s + max(0.0, pts_s or 0.0)
+    def stamp(self, pts_s: float | None, dts_s: float | None) -> float:
+        """When the next packet's picture is shown, by its times of display and of decoding; all in seconds."""
+        if dts_s is not None:
+            self._follow(dts_s)
+        if pts_s is None or (dts_s is not None and abs(pts_s - dts_s) > self._max_gap_s):
+            at = self._newest_s + self._step_s
         else:
-            at = last + self._step_s if pts_s is None else pts_s + self._offset_s
-            if not SMALLEST_STEP_S <= at - last <= self._max_gap_s:
-                at = last + self._step_s
-        if pts_s is not None:
-            self._offset_s = at - pts_s
-        self._last_s = at
+            at = max(0.0, pts_s + self._offset_s)
+        self._newest_s = max(self._newest_s, at)
         return at
+
+    def _follow(self, dts_s: float) -> None:
+        """Decoding times only grow, unlike those of display: they show a jump."""
+        at, last = dts_s + self._offset_s, self._decoded_s
+        if last is not None and not -self._step_s < at - last <= self._max_gap_s:
+            self._offset_s += last + self._step_s - at
+            at = last + self._step_s
+        self._decoded_s = at if last is None else max(last, at)
 
 
 class LiveClock:

@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable
+from edgevision.sources.base import CORRUPT, SourceContext
 from edgevision.sources.media import VideoPixels, reason
 
 log = structlog.get_logger(__name__)
@@ -26,18 +27,15 @@ class Decoder:
 
     Args:
         container: Opened by ``open_video``.
-        camera: Name of the camera, for the log.
+        context: Names the camera and counts what is dropped.
         name: What is opened, as a person may read it (no password).
-
-    Attributes:
-        bad: Packets and frames that were dropped as broken.
     """
 
-    def __init__(self, container: InputContainer, camera: str, name: str) -> None:
+    def __init__(self, container: InputContainer, context: SourceContext, name: str) -> None:
         self.container = container
         self.name = name
-        self.bad = 0
-        self._camera = camera
+        self._context = context
+        self._bad = 0
         if not container.streams.video:
             container.close()
             msg = f"{name}: there is no video in it"
@@ -45,6 +43,8 @@ class Decoder:
         self.stream: VideoStream = container.streams.video[0]
         # Frame threads would hold back one frame a thread; with many cameras the cameras are the parallelism.
         self.stream.thread_type = "SLICE"
+        # A frame then carries what was put on its packet, whatever was dropped or reordered between the two.
+        self.stream.codec_context.copy_opaque = True
 
     @property
     def fps(self) -> float:
@@ -65,38 +65,46 @@ class Decoder:
         """A timestamp in seconds as the stream counts them."""
         return None if pts is None or self.stream.time_base is None else float(pts * self.stream.time_base)
 
+    def packets(self) -> Iterator[av.Packet[VideoStream]]:
+        """Packets in the order of the container, at its end an empty one; may be asked again after an error.
+
+        Raises:
+            SourceLost: Nothing came in time, or what comes cannot be read.
+        """
+        try:
+            yield from self.container.demux(self.stream)
+        except av.error.ExitError as exc:
+            msg = f"{self.name}: nothing came in time, the stream stalled"
+            raise SourceLost(msg) from exc
+        except (av.error.FFmpegError, OSError) as exc:
+            msg = f"{self.name}: the stream broke off: {reason(exc)}"
+            raise SourceLost(msg) from exc
+
+    def decode(self, packet: av.Packet[VideoStream] | None) -> tuple[list[av.VideoFrame], str]:
+        """Frames in display order, damaged ones too, and what is wrong with the packet; ``None`` asks for the last."""
+        try:
+            return self.stream.codec_context.decode(packet), ""
+        except (av.error.FFmpegError, OSError, ValueError) as exc:
+            return [], reason(exc)
+
     def frames(self) -> Iterator[av.VideoFrame | None]:
-        """Sound frames in display order; ``None`` for a packet that gave none, so that a caller can look at its clock.
+        """Sound frames of a live stream; ``None`` for a packet that gave none, so that a caller can look at its clock.
 
         Raises:
             SourceLost: The stream broke: nothing came in time, or nothing that can be decoded.
         """
         in_a_row = 0
-        packets = self.container.demux(self.stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.error.ExitError as exc:
-                msg = f"{self.name}: nothing came in time, the stream stalled"
-                raise SourceLost(msg) from exc
-            except (av.error.FFmpegError, OSError) as exc:
-                msg = f"{self.name}: the stream broke off: {reason(exc)}"
-                raise SourceLost(msg) from exc
-            sound = []
-            try:
-                sound = [frame for frame in packet.decode() if not frame.is_corrupt]
-            except (av.error.FFmpegError, OSError, ValueError) as exc:
-                self._drop(reason(exc))
-                in_a_row += 1
-                if in_a_row >= BAD_PACKETS_IN_A_ROW:
-                    msg = f"{self.name}: {in_a_row} packets in a row cannot be decoded: {reason(exc)}"
-                    raise SourceLost(msg) from exc
-            if sound:
-                in_a_row = 0
-                yield from sound
-            else:
+        for packet in self.packets():
+            frames, damage = ([], "it is incomplete") if packet.is_corrupt else self.decode(packet)
+            sound = [frame for frame in frames if not frame.is_corrupt]
+            if damage or len(sound) < len(frames):
+                self._drop(len(frames) - len(sound) or 1, damage or "its picture is damaged")
+            in_a_row = 0 if sound else in_a_row + bool(damage)
+            if in_a_row >= BAD_PACKETS_IN_A_ROW:
+                msg = f"{self.name}: {in_a_row} packets in a row cannot be decoded: {damage}"
+                raise SourceLost(msg)
+            yield from sound
+            if not sound:
                 yield None
 
     def pixels(self, frame: av.VideoFrame) -> VideoPixels:
@@ -105,20 +113,21 @@ class Decoder:
 
     def close(self) -> None:
         """Close the container."""
-        if self.bad:
-            log.warning("source.bad_packets", camera=self._camera, count=self.bad)
+        if self._bad:
+            log.warning("source.bad_packets", camera=self._context.camera, count=self._bad)
         self.container.close()
 
-    def _drop(self, why: str) -> None:
-        self.bad += 1
-        if self.bad == 1:
-            log.warning("source.bad_packet", camera=self._camera, reason=why)
+    def _drop(self, count: int, why: str) -> None:
+        if not self._bad:
+            log.warning("source.bad_packet", camera=self._context.camera, reason=why)
+        self._bad += count
+        self._context.dropped(CORRUPT, count)
 
 
 def open_video(
     url: str | Path,
     *,
-    camera: str,
+    context: SourceContext,
     name: str,
     format_name: str | None = None,
     options: dict[str, str] | None = None,
@@ -128,7 +137,7 @@ def open_video(
 
     Args:
         url: File or address.
-        camera: Name of the camera, for the log.
+        context: Names the camera and counts what is dropped.
         name: The same without secrets, for messages.
         format_name: FFmpeg's name of the format where it cannot be guessed.
         options: FFmpeg's options.
@@ -139,6 +148,8 @@ def open_video(
         SourceInvalid: There is no video in it.
     """
     arguments: dict[str, Any] = {"format": format_name, "options": options or {}, "timeout": timeout}
+    # Titles in other encodings are common, and no reason to refuse a video.
+    arguments["metadata_errors"] = "replace"
     began_s = time.monotonic()
     try:
         container = av.open(str(url), "r", **arguments)
@@ -153,4 +164,4 @@ def open_video(
     except ValueError as exc:
         msg = f"{name}: {exc}"
         raise SourceInvalid(msg) from exc
-    return Decoder(container, camera, name)
+    return Decoder(container, context, name)

@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Literal
 
-import av
+import structlog
 from pydantic import AwareDatetime
 
 from edgevision.config.settings import Settings as SettingsBase
-from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable
-from edgevision.sources.base import Policy, SourceContext
-from edgevision.sources.clock import Pace, RecordedClock
+from edgevision.errors import SourceInvalid, SourceUnavailable
+from edgevision.sources.base import CORRUPT, Policy, SourceContext
+from edgevision.sources.clock import SMALLEST_STEP_S, Pace
 from edgevision.sources.decoding import Decoder, open_video
+from edgevision.sources.recording import Picture, Place, Recording, find
 from edgevision.types import Frame, FrameTime
 
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where in the file to begin: after ``skip`` whole frames, first of them at timestamp ``pts``, with this clock."""
-
-    clock: RecordedClock
-    pts: int | None = None
-    skip: int = 0
+log = structlog.get_logger(__name__)
 
 
 class FileSource:
-    """Frames of a video file. ``position`` is the index of the next frame, growing over loops."""
+    """Frames of a video file. ``position`` is the index of the next frame, growing over loops.
+
+    Damage in the middle is passed over: what it cost is counted, logged once a break, and missing in the indexes.
+    """
 
     class Settings(SettingsBase):
         """A video file."""
@@ -50,7 +47,8 @@ class FileSource:
         self._context = context
         self._next = context.resume or 0
         self._closed = threading.Event()
-        self._name = str(settings.path)
+        self._last_s = float("-inf")
+        self._lost, self._why = 0, ""
 
     @property
     def policy(self) -> Policy:
@@ -58,95 +56,92 @@ class FileSource:
         return "latest" if self._settings.pace == "realtime" else "block"
 
     def frames(self) -> Iterator[Frame]:
-        """Yield frames from the position on."""
-        path = self._settings.path
-        if not path.is_file():
-            msg = f"{path}: there is no such file"
-            raise SourceUnavailable(msg)
-        try:
-            decoder = open_video(path, camera=self._context.camera, name=self._name)
-        except SourceUnavailable as exc:
-            msg = f"{path}: not a video that can be read: {exc.__cause__}"
-            raise SourceInvalid(msg) from exc
-        try:
-            yield from self._passes(decoder)
-        finally:
-            decoder.close()
+        """Yield frames from the position on.
+
+        Raises:
+            SourceInvalid: It cannot be decoded, or it breaks off before its end; what there was has come.
+        """
+        if self._closed.is_set():
+            return
+        place = find(self._open, self._next, self._closed, loop=self._settings.loop)
+        pace = Pace(self._context.monotonic, self._closed) if self._settings.pace == "realtime" else None
+        while True:
+            with closing(self._open()) as decoder:
+                recording = Recording(decoder, self._closed)
+                yield from self._pass(decoder, recording, place, pace)
+                if self._closed.is_set():
+                    return
+                self._check(recording, place)
+            if not self._settings.loop:
+                return
+            place = Place(place.passes + 1, 0, recording.packets, recording.length_s)
 
     def close(self) -> None:
         """End after the frame under way."""
         self._closed.set()
 
-    def _passes(self, decoder: Decoder) -> Iterator[Frame]:
+    def _open(self) -> Decoder:
+        path = self._settings.path
+        if not path.is_file():
+            msg = f"{path}: there is no such file"
+            raise SourceUnavailable(msg)
+        try:
+            return open_video(path, context=self._context, name=str(path))
+        except SourceUnavailable as exc:
+            msg = f"{path}: not a video that can be read: {exc.__cause__}"
+            raise SourceInvalid(msg) from exc
+
+    def _pass(self, decoder: Decoder, recording: Recording, place: Place, pace: Pace | None) -> Iterator[Frame]:
         start_utc = self._start_utc(decoder)
-        place = self._find(decoder) if self._next else _Place(RecordedClock(1 / decoder.fps))
-        pace = Pace(self._context.monotonic, self._closed) if self._settings.pace == "realtime" else None
-        while True:
-            before = self._next
-            for picture in self._pictures(decoder, place):
-                t_s = place.clock.stamp(decoder.seconds(picture.pts))
+        first, first_s = place.passes * place.packets, place.passes * place.length_s
+        try:
+            for picture in recording.pictures(place.begin):
+                index = first + picture.number
+                t_s = self._last_s = max(first_s + picture.t_s, self._last_s + SMALLEST_STEP_S)
+                if index < self._next:
+                    continue
                 if pace is not None:
                     pace.wait(t_s)
                 if self._closed.is_set():
                     return
+                self._arrived(index, picture)
                 time = FrameTime(start_utc + timedelta(seconds=t_s), t_s, "file")
-                index, self._next = self._next, self._next + 1
-                yield Frame(self._context.camera, index, time, decoder.pixels(picture), position=self._next)
-            if not self._settings.loop or self._closed.is_set():
-                return
-            if self._next == before and not place.skip and place.pts is None:
-                msg = f"{self._name}: not one frame can be decoded"
-                raise SourceInvalid(msg)
-            place = _Place(place.clock)
-            _seek(decoder, decoder.stream.start_time or 0)
+                yield Frame(self._context.camera, index, time, decoder.pixels(picture.frame), position=self._next)
+            if not self._closed.is_set():
+                self._miss(first + recording.packets, recording.damage)
+        finally:
+            self._tell_lost(recording.length_s)
 
-    def _pictures(self, decoder: Decoder, place: _Place) -> Iterator[av.VideoFrame]:
-        """Frames of one pass from ``place`` on. A file that breaks off in mid-frame simply ends there."""
-        if place.pts is not None:
-            _seek(decoder, place.pts)
-        skip, first = place.skip, True
-        frames = decoder.frames()
-        while True:
-            try:
-                frame = next(frames)
-            except (StopIteration, SourceLost):
-                return
-            if frame is None:
-                continue
-            if first and place.pts is not None and frame.pts is not None and frame.pts > place.pts:
-                # The keyframe lies behind the wanted frame (an open group of pictures): go the long way.
-                _seek(decoder, decoder.stream.start_time or 0)
-                frames = decoder.frames()
-                first = False
-                continue
-            first = False
-            if place.pts is not None and frame.pts is not None and frame.pts < place.pts:
-                continue
-            if skip:
-                skip -= 1
-                continue
-            yield frame
+    def _arrived(self, index: int, picture: Picture) -> None:
+        self._miss(index, picture.damage)
+        self._next = index + 1
+        if picture.key:
+            self._tell_lost(picture.t_s)
 
-    def _find(self, decoder: Decoder) -> _Place:
-        """The place of frame ``self._next``, by the timestamps of all packets (nothing is decoded)."""
-        packets = [
-            packet.pts for packet in decoder.container.demux(decoder.stream) if packet.size and not packet.is_discard
-        ]
-        step_s = 1 / decoder.fps
-        _seek(decoder, decoder.stream.start_time or 0)
-        if any(pts is None for pts in packets):
-            return _Place(RecordedClock(step_s), skip=self._next)
-        stamps = sorted(pts for pts in packets if pts is not None)
-        passes, index = divmod(self._next, len(stamps)) if stamps else (0, 0)
-        if not stamps or (passes and not self._settings.loop):
-            return _Place(RecordedClock(step_s), pts=(stamps[-1] + 1) if stamps else 0)
-        clock = RecordedClock(step_s)
-        for pts in stamps:
-            last_s = clock.stamp(decoder.seconds(pts))
-        clock = RecordedClock(step_s, start_s=passes * (last_s + step_s))
-        for pts in stamps[:index]:
-            clock.stamp(decoder.seconds(pts))
-        return _Place(clock, pts=stamps[index])
+    def _miss(self, index: int, damage: str) -> None:
+        """Nothing came before ``index``. Without damage that is no loss: some codecs have packets of no picture."""
+        if damage:
+            self._lost += max(0, index - self._next)
+            self._why = damage
+        self._next = max(index, self._next)
+
+    def _tell_lost(self, at_s: float) -> None:
+        if self._lost:
+            camera, until_s = self._context.camera, round(at_s, 3)
+            log.warning("source.damaged", camera=camera, lost=self._lost, until_s=until_s, reason=self._why)
+            self._context.dropped(CORRUPT, self._lost)
+        self._lost = 0
+
+    def _check(self, recording: Recording, place: Place) -> None:
+        """After a pass: was it one?"""
+        if not recording.shown and not place.begin:
+            msg = f"{self._settings.path}: not one frame can be decoded"
+            raise SourceInvalid(msg)
+        broken = recording.broken_off()
+        if broken and not self._settings.loop:
+            raise SourceInvalid(broken)
+        if broken:
+            log.warning("source.broken_off", camera=self._context.camera, reason=broken)
 
     def _start_utc(self, decoder: Decoder) -> datetime:
         if self._settings.start_time is not None:
@@ -157,13 +152,5 @@ class FileSource:
             except (KeyError, ValueError):
                 continue
             if created.year > 1970:  # noqa: PLR2004 - zero is what a muxer without a clock writes
-                return created if created.tzinfo else created.replace(tzinfo=timezone.utc)
+                return (created if created.tzinfo else created.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
         return self._context.started_utc
-
-
-def _seek(decoder: Decoder, pts: int) -> None:
-    try:
-        decoder.container.seek(pts, stream=decoder.stream)
-    except (av.error.FFmpegError, OSError) as exc:
-        msg = f"{decoder.name}: cannot be wound to another place: {exc}"
-        raise SourceInvalid(msg) from exc

@@ -6,7 +6,6 @@ with ``--system-site-packages``.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -16,10 +15,10 @@ import numpy as np
 from edgevision.config.settings import PositiveSeconds
 from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable
-from edgevision.sources.base import Policy, SourceContext
-from edgevision.sources.clock import LiveClock
+from edgevision.sources.base import SourceContext
+from edgevision.sources.live import LiveSource
 from edgevision.sources.media import Order, resize
-from edgevision.types import Frame, FrameTime, Image
+from edgevision.types import Frame, Image
 
 SINK = "edgevision"
 APPSINK = (
@@ -31,10 +30,8 @@ POLL_NS = 200_000_000
 CHANNELS = {"BGR": 3, "RGB": 3, "BGRx": 4}
 
 
-class GStreamerSource:
+class GStreamerSource(LiveSource):
     """Newest frames of a pipeline; one that ends or fails is started anew by the capture loop."""
-
-    policy: Policy = "latest"
 
     class Settings(SettingsBase):
         """A GStreamer pipeline."""
@@ -48,11 +45,8 @@ class GStreamerSource:
         """Without a frame for so long the pipeline counts as lost, seconds."""
 
     def __init__(self, settings: Settings, context: SourceContext) -> None:
+        super().__init__(context)
         self._settings = settings
-        self._context = context
-        self._index = 0
-        self._clock = LiveClock(context.monotonic)
-        self._closed = threading.Event()
 
     def frames(self) -> Iterator[Frame]:
         """Start the pipeline and yield frames until it ends."""
@@ -66,10 +60,6 @@ class GStreamerSource:
             yield from self._read(gst, pipeline)
         finally:
             pipeline.set_state(gst.State.NULL)
-
-    def close(self) -> None:
-        """End soon."""
-        self._closed.set()
 
     def _parse(self, gst: Any) -> Any:  # noqa: ANN401 - gi has no types
         try:
@@ -93,9 +83,7 @@ class GStreamerSource:
                 continue
             buffer = sample.get_buffer()
             pts_s = None if buffer.pts == gst.CLOCK_TIME_NONE else buffer.pts / gst.SECOND
-            time = FrameTime(context.now_utc(), self._clock.stamp(pts_s), "arrival", ARRIVAL_UNCERTAINTY_MS)
-            index, self._index = self._index, self._index + 1
-            yield Frame(context.camera, index, time, _pixels(gst, sample, buffer))
+            yield self._frame(self._arrived(pts_s, ARRIVAL_UNCERTAINTY_MS), _pixels(gst, sample, buffer))
             last_s, limit_s, seen = context.monotonic(), settings.stall_timeout_s, True
 
     def _check(self, gst: Any, bus: Any, *, seen: bool) -> None:  # noqa: ANN401

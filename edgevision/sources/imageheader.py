@@ -64,8 +64,8 @@ def _jpeg(data: bytes) -> PictureSize | None:
             (length,) = struct.unpack_from(">H", data, at + 2)
             if marker in _JPEG_SIZES:
                 height, width = struct.unpack_from(">HH", data, at + 5)
-                # Some cameras pad the file behind its end marker.
-                return PictureSize(width, height, complete=b"\xff\xd9" in data[-65536:])
+                # Some cameras pad the file behind its end marker. A preview has one of its own, before this segment.
+                return PictureSize(width, height, complete=data.rfind(b"\xff\xd9", max(at, len(data) - 65536)) >= 0)
             at += 2 + length
     return None
 

@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, Field
 from edgevision.config.settings import PositiveSeconds
 from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import ImageError, SourceInvalid, SourceUnavailable
-from edgevision.sources.base import Policy, SourceContext
+from edgevision.sources.base import CORRUPT, Policy, SourceContext
 from edgevision.sources.imageheader import picture_size
 from edgevision.sources.media import ArrayPixels
 from edgevision.types import Frame, FrameTime, Image
@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 100_000_000
+BYTES_OF_A_PIXEL = 8  # four channels of 16 bits, not compressed
+ROOM_FOR_METADATA = 16 * 2**20
 
 
 def natural_key(path: Path) -> tuple[tuple[int, int | str], ...]:
@@ -44,11 +46,7 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image:
     Raises:
         ImageError: Missing, empty, truncated, too large or of an unknown format.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        msg = f"{path}: cannot be read: {exc.strerror}"
-        raise ImageError(msg) from exc
+    data = _read(path, BYTES_OF_A_PIXEL * max_pixels + ROOM_FOR_METADATA)
     if not data:
         msg = f"{path}: the file is empty"
         raise ImageError(msg)
@@ -72,6 +70,20 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image:
         msg = f"{path}: damaged or truncated, it cannot be decoded"
         raise ImageError(msg)
     return np.asarray(image, dtype=np.uint8)
+
+
+def _read(path: Path, most: int) -> bytes:
+    """The file, unless it is larger than any picture that is allowed: then no memory is taken for it."""
+    try:
+        size = path.stat().st_size
+        data = path.read_bytes() if size <= most else b""
+    except OSError as exc:
+        msg = f"{path}: cannot be read: {exc.strerror}"
+        raise ImageError(msg) from exc
+    if size > most:
+        msg = f"{path}: {size:,} bytes are more than a picture of the allowed pixels can have"
+        raise ImageError(msg)
+    return data
 
 
 class ImagesSource:
@@ -111,6 +123,7 @@ class ImagesSource:
                 image = read_image(path, max_pixels=self._settings.max_pixels)
             except ImageError as exc:
                 self.skipped += 1
+                self._context.dropped(CORRUPT, 1)
                 log.warning(
                     "source.picture_skipped", camera=self._context.camera, reason=str(exc), skipped=self.skipped
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Literal
@@ -13,9 +12,9 @@ from pydantic import Field, SecretStr, field_validator
 from edgevision.config.settings import PositiveSeconds
 from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import SourceLost
-from edgevision.sources.base import Policy, SourceContext
-from edgevision.sources.clock import LiveClock
+from edgevision.sources.base import SourceContext
 from edgevision.sources.decoding import Decoder, open_video
+from edgevision.sources.live import LiveSource
 from edgevision.types import Frame, FrameTime
 
 # From exposure to arrival: exposure, encoder, network and decoder of usual cameras take 50 to 500 ms.
@@ -25,17 +24,15 @@ RTCP_UNCERTAINTY_MS = 20.0
 DRIFT_MS_PER_S = 0.05
 # Probing for the frame rate would cost two seconds at every reconnect; nothing here needs it.
 OPTIONS = {
-    "fflags": "nobuffer+discardcorrupt",
+    "fflags": "nobuffer",
     "allowed_media_types": "video",
     "fpsprobesize": "0",
     "analyzeduration": "500000",
 }
 
 
-class RtspSource:
+class RtspSource(LiveSource):
     """Newest frames of an RTSP camera; reconnecting is the capture loop's job."""
-
-    policy: Policy = "latest"
 
     class Settings(SettingsBase):
         """A network camera."""
@@ -62,12 +59,9 @@ class RtspSource:
             return value
 
     def __init__(self, settings: Settings, context: SourceContext) -> None:
+        super().__init__(context)
         self._settings = settings
-        self._context = context
         self._name = without_password(settings.url.get_secret_value())
-        self._index = 0
-        self._clock = LiveClock(context.monotonic)
-        self._closed = threading.Event()
 
     def frames(self) -> Iterator[Frame]:
         """Connect and yield frames until the stream is lost."""
@@ -76,7 +70,7 @@ class RtspSource:
         settings = self._settings
         decoder = open_video(
             settings.url.get_secret_value(),
-            camera=self._context.camera,
+            context=self._context,
             name=self._name,
             format_name="rtsp",
             options=OPTIONS | {"rtsp_transport": settings.transport},
@@ -87,31 +81,20 @@ class RtspSource:
         finally:
             decoder.close()
 
-    def close(self) -> None:
-        """End after the frame under way, or after the stall timeout when none comes."""
-        self._closed.set()
-
     def _read(self, decoder: Decoder) -> Iterator[Frame]:
-        monotonic, camera = self._context.monotonic, self._context.camera
+        monotonic, settings = self._context.monotonic, self._settings
         self._clock.reconnected()
-        opened_s = last_s = monotonic()
-        for picture in decoder.frames():
-            if self._closed.is_set():
-                return
-            now_s = monotonic()
-            # Also where a picture came: on a silent line FFmpeg hands out the last it holds after the first timeout.
-            if now_s - last_s > self._settings.stall_timeout_s:
-                msg = f"{self._name}: no frame for {now_s - last_s:.1f} s"
-                raise SourceLost(msg)
-            if picture is None:
-                continue
+        opened_s = monotonic()
+        # Whoever joins in the middle waits for the next key frame: many cameras send one every few seconds only.
+        for picture in self._pictures(
+            decoder, max(settings.open_timeout_s, settings.stall_timeout_s), settings.stall_timeout_s
+        ):
             pts_s = decoder.raw_seconds(picture.pts)
-            time = self._time(self._clock.stamp(pts_s), pts_s, decoder.start_utc_s(), now_s - opened_s)
-            index, self._index = self._index, self._index + 1
-            yield Frame(camera, index, time, decoder.pixels(picture))
-            last_s = monotonic()
-        msg = f"{self._name}: the camera ended the stream"
-        raise SourceLost(msg)
+            time = self._time(self._clock.stamp(pts_s), pts_s, decoder.start_utc_s(), monotonic() - opened_s)
+            yield self._frame(time, decoder.pixels(picture))
+        if not self._closed.is_set():
+            msg = f"{self._name}: the camera ended the stream"
+            raise SourceLost(msg)
 
     def _time(self, t_s: float, pts_s: float | None, start_utc_s: float | None, connected_s: float) -> FrameTime:
         arrival = self._context.now_utc()

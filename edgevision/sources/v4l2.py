@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,18 +12,16 @@ from pydantic import Field
 from edgevision.config.settings import PositiveSeconds
 from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable
-from edgevision.sources.base import Policy, SourceContext
-from edgevision.sources.clock import LiveClock
+from edgevision.sources.base import SourceContext
 from edgevision.sources.decoding import open_video
-from edgevision.types import Frame, FrameTime
+from edgevision.sources.live import LiveSource
+from edgevision.types import Frame
 
 ARRIVAL_UNCERTAINTY_MS = 100.0
 
 
-class V4l2Source:
+class V4l2Source(LiveSource):
     """Newest frames of a Video4Linux2 device; one that vanishes and comes back is found again by the capture loop."""
-
-    policy: Policy = "latest"
 
     class Settings(SettingsBase):
         """A camera on this machine."""
@@ -43,18 +41,15 @@ class V4l2Source:
         """Without a frame for so long the camera counts as lost, seconds."""
 
     def __init__(self, settings: Settings, context: SourceContext) -> None:
+        super().__init__(context)
         self._settings = settings
-        self._context = context
-        self._index = 0
-        self._clock = LiveClock(context.monotonic)
-        self._closed = threading.Event()
 
     def frames(self) -> Iterator[Frame]:
         """Open the device and yield frames until it is lost."""
         if self._closed.is_set():
             return
-        settings, monotonic = self._settings, self._context.monotonic
-        device = settings.device
+        settings = self._settings
+        device, stall_s = settings.device, settings.stall_timeout_s
         if not device.exists():
             msg = f"{device}: there is no such device"
             raise SourceUnavailable(msg)
@@ -63,36 +58,20 @@ class V4l2Source:
             raise SourceInvalid(msg)
         decoder = open_video(
             device,
-            camera=self._context.camera,
+            context=self._context,
             name=str(device),
             format_name="v4l2",
             options=_options(settings),
-            timeout=(settings.stall_timeout_s, settings.stall_timeout_s),
+            timeout=(stall_s, stall_s),
         )
         self._clock.reconnected()
-        last_s = monotonic()
-        try:
-            for picture in decoder.frames():
-                if self._closed.is_set():
-                    return
-                if monotonic() - last_s > settings.stall_timeout_s:
-                    msg = f"{device}: no frame for {monotonic() - last_s:.1f} s"
-                    raise SourceLost(msg)
-                if picture is None:
-                    continue
-                t_s = self._clock.stamp(decoder.raw_seconds(picture.pts))
-                time = FrameTime(self._context.now_utc(), t_s, "arrival", ARRIVAL_UNCERTAINTY_MS)
-                index, self._index = self._index, self._index + 1
-                yield Frame(self._context.camera, index, time, decoder.pixels(picture))
-                last_s = monotonic()
-        finally:
-            decoder.close()
-        msg = f"{device}: the device is gone"
-        raise SourceLost(msg)
-
-    def close(self) -> None:
-        """End after the frame under way, or after the stall timeout when none comes."""
-        self._closed.set()
+        with closing(decoder):
+            for picture in self._pictures(decoder, stall_s, stall_s):
+                time = self._arrived(decoder.raw_seconds(picture.pts), ARRIVAL_UNCERTAINTY_MS)
+                yield self._frame(time, decoder.pixels(picture))
+        if not self._closed.is_set():
+            msg = f"{device}: the device is gone"
+            raise SourceLost(msg)
 
 
 def _options(settings: V4l2Source.Settings) -> dict[str, str]:

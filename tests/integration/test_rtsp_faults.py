@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from daemon_process import DaemonProcess, ask, events_in, wait_until, write_settings
-from rtsp_server import CORRUPT, RESIZED, RtspServer, available
+from rtsp_server import CORRUPT, RARE_KEYS, RESIZED, RtspServer, available
 
 from edgevision.errors import SourceLost
 from edgevision.sources.base import SourceContext
@@ -23,9 +23,9 @@ pytestmark = [
 ]
 
 
-def _frames(url: str) -> Iterator[Frame]:
-    settings = RtspSource.Settings(url=url, open_timeout_s=5.0, stall_timeout_s=2.0)  # type: ignore[arg-type]
-    return RtspSource(settings, SourceContext("cam", None, datetime.now(timezone.utc))).frames()
+def _frames(url: str, **settings: float) -> Iterator[Frame]:
+    chosen = RtspSource.Settings(url=url, **({"open_timeout_s": 5.0, "stall_timeout_s": 2.0} | settings))  # type: ignore[arg-type]
+    return RtspSource(chosen, SourceContext("cam", None, datetime.now(timezone.utc))).frames()
 
 
 def test_damaged_packets_cost_pictures_and_nothing_else() -> None:
@@ -36,6 +36,13 @@ def test_damaged_packets_cost_pictures_and_nothing_else() -> None:
     assert [frame.index for frame in frames] == list(range(150))
     pictures = [frame.pixels.scaled(320, 240, "rgb") for frame in frames]
     assert all(picture.shape == (240, 320, 3) for picture in pictures)
+
+
+def test_whoever_joins_between_two_rare_keyframes_waits_for_the_next() -> None:
+    with RtspServer(pipeline=RARE_KEYS) as server:
+        first = _frames(server.url)
+        assert len(list(islice(first, 40))) == 40
+        assert len(list(islice(_frames(server.url, open_timeout_s=10.0, stall_timeout_s=0.5), 10))) == 10
 
 
 def test_another_resolution_in_mid_stream_is_the_size_of_its_frames() -> None:

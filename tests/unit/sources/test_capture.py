@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -107,3 +108,20 @@ def test_stop_ends_it_at_once(script: list[tuple[int, SourceError | None]]) -> N
     assert not thread.is_alive()
     assert source.closed
     assert states[-1] is not SourceState.ENDED
+
+
+def test_a_camera_that_breaks_while_it_is_stopped_is_not_lost() -> None:
+    stop = threading.Event()
+    states: list[SourceState] = []
+
+    class Stopped(Scripted):
+        def frames(self) -> Iterator[Frame]:
+            yield from islice(super().frames(), 2)
+            stop.set()
+            msg = "closed under way"
+            raise SourceLost(msg)
+
+    source = Stopped((2, None))
+    Capture("cam", source, lambda _: None, lambda state, _: states.append(state), backoff=QUICK).run(stop)
+    assert source.closed
+    assert states == [SourceState.STARTING, SourceState.ONLINE]

@@ -104,3 +104,10 @@ def test_a_change_of_resolution_in_mid_stream_gives_frames_of_the_new_size(tmp_p
     assert sizes.count((176, 144)) >= 18
     assert all(frame.pixels.scaled(32, 24, "rgb").shape == (24, 32, 3) for frame in frames)
     assert all(a.time.t_s < b.time.t_s for a, b in pairwise(frames))
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mp4", "mkv"])
+def test_a_title_in_another_encoding_does_not_matter(tmp_path: Path, suffix: str) -> None:
+    path = video_files.write_video(tmp_path / f"a.{suffix}", frames=10, title="Halle Mitte")
+    path.write_bytes(path.read_bytes().replace(b"Halle Mitte", "Hölle Mütte".encode("latin-1")))
+    assert len(list(source(path).frames())) == 10

@@ -62,6 +62,19 @@ def test_truncated_pictures_are_refused(tmp_path: Path, suffix: str, share: floa
         read_image(path)
 
 
+def test_a_truncated_jpeg_with_a_whole_preview_in_it_is_refused(tmp_path: Path) -> None:
+    preview = picture(tmp_path / "small.jpg").read_bytes()
+    path = tmp_path / "a.jpg"
+    cv2.imwrite(str(path), video_files.drawn(3, (640, 480)))
+    data = path.read_bytes()
+    exif = b"\xff\xe1" + struct.pack(">H", len(preview) + 8) + b"Exif\0\0" + preview
+    path.write_bytes(data[:2] + exif + data[2:])
+    assert read_image(path).shape == (480, 640, 3)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(ImageError, match="the file is truncated"):
+        read_image(path)
+
+
 def test_empty_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     (tmp_path / "text.png").write_text("hello")
@@ -79,14 +92,25 @@ def test_a_huge_picture_is_refused_by_its_header(tmp_path: Path) -> None:
     assert read_image(path, max_pixels=97 * 61).shape == (61, 97, 3)
 
 
+def test_a_file_larger_than_any_allowed_picture_is_not_read(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png")
+    with path.open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(ImageError, match=r"1,099,511,627,776 bytes are more than"):
+        read_image(path)
+
+
 def test_broken_pictures_are_skipped_and_counted(tmp_path: Path) -> None:
     picture(tmp_path / "a1.png")
     (tmp_path / "a2.png").touch()
     bomb(tmp_path / "a3.png")
     picture(tmp_path / "a10.png")
-    pictures = source(tmp_path)
+    dropped: list[tuple[str, int]] = []
+    context = SourceContext("cam", None, START, dropped=lambda reason, count: dropped.append((reason, count)))
+    pictures = ImagesSource(ImagesSource.Settings(path=tmp_path), context)
     assert [(frame.name, frame.index) for frame in pictures.frames()] == [("a1.png", 0), ("a10.png", 3)]
     assert pictures.skipped == 2
+    assert dropped == [("corrupt", 1)] * 2
 
 
 def test_order_is_natural_and_patterns_match(tmp_path: Path) -> None:
