@@ -16,6 +16,7 @@ from edgevision.daemon.camera import CameraUnit
 from edgevision.daemon.emit import Emitter
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.supervisor import contained
+from edgevision.sources.base import SourceState
 from edgevision.station.base import TriggerSignal
 from edgevision.station.ledger import ENDED, NO_FRAME, RESTART
 from edgevision.types import Detections, Frame, Occurrence
@@ -195,7 +196,7 @@ class AnalyticsStage:
         self._say(unit, unit.pipeline.give_up(RESTART))
 
     def _detached(self, unit: CameraUnit, *, over: bool) -> None:
-        again, unit.ended = unit.ended, over
+        again, unit.ended = unit.ended, over and unit.state is SourceState.ENDED
         if over and not again:  # it has not come to its end in an earlier run already
             self._say(unit, unit.pipeline.finish())
         if over:

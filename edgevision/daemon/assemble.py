@@ -144,7 +144,9 @@ class Assembly:
         station = settings.station
         trigger = None if station.trigger is None else build(TRIGGERS, station.trigger)
         actuator = None if station.actuator is None else build(ACTUATORS, station.actuator)
-        source = build(SOURCES, settings.source, SourceContext(name, pipeline.position, self._started_utc))
+        dropped = lambda reason, frames: self.metrics.drops.labels(name, reason).inc(frames)  # noqa: E731 - two words
+        context = SourceContext(name, pipeline.position, self._started_utc, dropped=dropped)
+        source = build(SOURCES, settings.source, context)
         unit = CameraUnit(
             name,
             settings,

@@ -125,7 +125,9 @@ class Cameras:
         """Close the books of cameras whose source is exhausted."""
         for entry in self._entries.values():
             unit = entry.unit
-            if entry.detached is None and unit.state is SourceState.ENDED and unit.in_flight == 0:
+            # A live camera that has failed is still watched for: its intervals say that nobody saw anything.
+            over = unit.state is SourceState.ENDED or (unit.state is SourceState.FAILED and not unit.live)
+            if entry.detached is None and over and unit.in_flight == 0:
                 entry.detached = Detached(unit, over=True)
                 self._analytics.post(entry.detached)
                 log.info("camera.ended", camera=unit.name)
@@ -133,7 +135,7 @@ class Cameras:
     def done(self) -> bool:
         """Whether every source is exhausted (or failed for good) and everything it led to is in the outbox."""
         return all(
-            (entry.detached is not None and entry.detached.settled.is_set()) or entry.unit.failed
+            (entry.detached is not None and entry.detached.settled.is_set()) or (entry.unit.failed and entry.unit.live)
             for entry in self._entries.values()
         )
 

@@ -23,8 +23,8 @@ What an integrator may rely on:
 - `sequence` counts the events of one topic and one `bootid` from 1 without holes, so whoever subscribes to whole topics
   can tell what is missing.
 - Intervals are published always, zeros too. Of two with the same `source`, `line` or `zone`, and `start`, the higher
-  `revision` counts. `valid`: at least 95 % of the time was watched; `degraded`: at least half; `invalid`: less, so that a
-  dead camera, or the first and last interval of a run, never look like an empty shop.
+  `revision` counts. `valid`: at least 95 % of the time was watched; `degraded`: at least half; `invalid`: less, so that
+  a dead camera, or the first and last interval of a run, never look like an empty shop.
 - `historical: true` says that the event waited on the device, or is sent again: never let a machine act on it.
 - Optional fields (`?`) are left out when there is nothing to say.
 """
