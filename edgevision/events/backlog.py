@@ -7,7 +7,7 @@ from collections import Counter, deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from edgevision.events.base import CameraState, Draft
+from edgevision.events.base import CameraState, Draft, Resent
 from edgevision.events.codec import dump
 from edgevision.events.store import Encoded, EncodedState
 
@@ -41,7 +41,7 @@ class Resend:
     """Done events that are wanted again: camera, family, from and to."""
 
     span: tuple[str | None, str | None, str, str]
-    result: Future[int] = field(default_factory=Future)
+    result: Future[Resent] = field(default_factory=Future)
 
 
 Item = Append | Done | Refused | Resend

@@ -63,6 +63,27 @@ class StoredEvent:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """What a resend has put back into the queue.
+
+    Attributes:
+        events: How many events will be sent again.
+        left_out: How many more were wanted; there is no room for them until others have gone.
+        next_utc: Time of the oldest that was left out, RFC 3339: where to ask again from; ``None`` when none was.
+    """
+
+    events: int
+    left_out: int = 0
+    next_utc: str | None = None
+
+    def answer(self) -> dict[str, int | str]:
+        """For the answer to the command ``resend``."""
+        if self.next_utc is None:
+            return {"events": self.events}
+        return {"events": self.events, "left_out": self.left_out, "next": self.next_utc}
+
+
 class Outbox(Protocol):
     """The durable queue between the analyses and the broker. Every method may be called from any thread.
 
@@ -111,8 +132,10 @@ class Outbox(Protocol):
         """Rowid of the newest committed event, 0 when there was none."""
         ...
 
-    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
-        """Put done (in the resend window) and parked events with from ≤ time < to back into the queue; how many.
+    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> Resent:
+        """Put done (in the resend window) and parked events with from ≤ time < to back into the queue.
+
+        No event that has not been sent goes for it: what does not fit into the byte budget, the newest, is left out.
 
         Raises:
             OutboxError: A time is no RFC 3339 time with zone, or nothing can be written now.

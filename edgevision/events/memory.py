@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from edgevision.events.backlog import encode_draft, encode_state
-from edgevision.events.base import CameraState, Draft, Order, StoredEvent
+from edgevision.events.base import CameraState, Draft, Order, Resent, StoredEvent
 from edgevision.events.build import EventBuilder
 from edgevision.events.notices import PARK_AFTER, Notices
 from edgevision.events.times import utc_text
@@ -117,8 +117,8 @@ class MemoryOutbox:
         with self._cond:
             return len(self._entries)
 
-    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
-        """Put done and parked events with from ≤ time < to back into the queue; how many."""
+    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> Resent:
+        """Put done and parked events with from ≤ time < to back into the queue."""
         first, end = utc_text(from_utc), utc_text(to_utc)
 
         def wanted(entry: _Entry) -> bool:
@@ -127,7 +127,7 @@ class MemoryOutbox:
             return fits and entry.status != "waiting" and first <= entry.time < end
 
         with self._cond:
-            return self._move(wanted, "waiting")
+            return Resent(self._move(wanted, "waiting"))
 
     def _move(self, wanted: Callable[[_Entry], bool], status: str) -> int:
         chosen = [entry for entry in self._entries if wanted(entry)]

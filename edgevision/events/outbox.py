@@ -19,7 +19,7 @@ from pydantic import Field
 from edgevision.config.settings import Settings
 from edgevision.errors import OutboxError
 from edgevision.events.backlog import Append, Backlog, Done, Refused, Resend, encode_draft, encode_state
-from edgevision.events.base import CameraState, Draft, Order, StoredEvent
+from edgevision.events.base import CameraState, Draft, Order, Resent, StoredEvent
 from edgevision.events.build import EventBuilder
 from edgevision.events.claims import Claims
 from edgevision.events.notices import PARK_AFTER, Notices
@@ -160,8 +160,8 @@ class SqliteOutbox:
         with self._cond:
             return self._newest
 
-    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
-        """Put done and parked events with from ≤ time < to (RFC 3339 with zone) back into the queue; how many.
+    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> Resent:
+        """Put done and parked events with from ≤ time < to (RFC 3339 with zone) back into the queue, as many as fit.
 
         Raises:
             OutboxError: A time cannot be read, or nothing can be written now.

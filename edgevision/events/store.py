@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgevision.errors import OutboxError
+from edgevision.events.base import Resent
 
 Durability = Literal["crash", "power_loss"]
 SCHEMA_VERSION = 1
 WAITING, DONE, PARKED = 0, 1, 2
+DELIVERED = -1
+"""Priority of an event that was done and is sent again: below all others, since nobody loses it."""
 _SYNCHRONOUS = {"crash": "NORMAL", "power_loss": "FULL"}
 _SCHEMA = """
 CREATE TABLE streams (
@@ -243,27 +246,60 @@ class Store:
         self.totals.move(found[2], WAITING, target)
         return found[0], found[1]
 
-    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
-        """Done and parked events of a span of time wait again; how many."""
+    def resend(self, span: tuple[str | None, str | None, str, str], room: int) -> Resent:
+        """Done and parked events of a camera, a family and a span of time wait again, oldest first.
+
+        Args:
+            span: Camera, family, from and to.
+            room: Bytes that done events may take; parked ones count as pending already.
+        """
+        camera, family, *times = span
         found = self._db.execute(
-            "SELECT n, topic, status, length(body) FROM events JOIN streams USING (stream)"
-            " WHERE status IN (1, 2) AND time >= ? AND time < ?",
-            (from_utc, to_utc),
+            "SELECT n, topic, status, length(body), time FROM events JOIN streams USING (stream)"
+            " WHERE status IN (1, 2) AND time >= ? AND time < ? ORDER BY time, n",
+            times,
         ).fetchall()
-        chosen = []
-        for n, topic, status, size in found:
+        chosen: list[tuple[int, int]] = []
+        left_out: list[str] = []
+        for n, topic, status, size, event_time in found:
             *_, of_camera, of_family, _ = topic.split("/")
-            if camera in {None, of_camera} and family in {None, of_family}:
+            if camera not in {None, of_camera} or family not in {None, of_family}:
+                continue
+            if status == DONE:
+                if left_out or size > room:
+                    left_out.append(event_time)
+                    continue
+                room -= size
+            chosen.append((DELIVERED, n))
+            self.totals.move(size, status, WAITING)
+        self._db.executemany(
+            "UPDATE events SET status = 0, attempts = 0, priority = CASE status WHEN 1 THEN ? ELSE priority END"
+            " WHERE n = ?",
+            chosen,
+        )
+        return Resent(len(chosen), len(left_out), left_out[0] if left_out else None)
+
+    def put_back(self, excess: int, in_flight: frozenset[int]) -> None:
+        """Events that were delivered before are done again, newest first, until ``excess`` bytes are free."""
+        found = self._db.execute(
+            "SELECT n, status, length(body) FROM events WHERE status <> 1 AND priority = ? ORDER BY n DESC",
+            (DELIVERED,),
+        )
+        chosen = []
+        for n, status, size in found:
+            if excess <= 0:
+                break
+            if n not in in_flight:
                 chosen.append((n,))
-                self.totals.move(size, status, WAITING)
-        self._db.executemany("UPDATE events SET status = 0, attempts = 0 WHERE n = ?", chosen)
-        return len(chosen)
+                excess -= size
+                self.totals.move(size, status, DONE)
+        self._db.executemany("UPDATE events SET status = 1 WHERE n = ?", chosen)
 
     def cheapest(self, limit: int, topic_kept: str) -> list[Row]:
-        """What goes first when room is needed: lowest priority, then oldest; never the announcements of gaps."""
+        """What goes first when room is needed: lowest priority, then oldest; of what was delivered nothing."""
         found = self._db.execute(
             "SELECT n, topic, bootid, sequence, status, length(body) FROM events JOIN streams USING (stream)"
-            " WHERE status <> 1 AND topic <> ? ORDER BY priority, n LIMIT ?",
+            " WHERE status <> 1 AND priority >= 0 AND topic <> ? ORDER BY priority, n LIMIT ?",
             (topic_kept, limit),
         )
         return [Row(*row) for row in found]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgevision.errors import EventError, OutboxError
-from edgevision.events.base import CameraState, Draft, Outbox, StoredEvent
+from edgevision.events.base import CameraState, Draft, Outbox, Resent, StoredEvent
 from edgevision.events.build import EventBuilder
 from edgevision.events.codec import decode
 from edgevision.events.memory import MemoryOutbox
@@ -141,7 +141,7 @@ def test_a_refusal_is_announced_once_a_topic_and_at_parking(outbox: Outbox) -> N
                 if notice.rowid not in {first.rowid, second.rowid}:
                     outbox.done([notice.rowid])
     outbox.flush(5)
-    assert outbox.resend(None, "health", "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z") == 3
+    assert outbox.resend(None, "health", "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z") == Resent(3)
     notices = [decode(event.body).data for event in outbox.claim(10, "strict")]
     assert [(item.attempts, item.parked, item.parked_total) for item in notices] == [
         (1, False, 0),
@@ -214,12 +214,12 @@ def test_resend_takes_a_span_of_time_a_camera_and_a_family(outbox: Outbox) -> No
     before = {event.rowid: event.body for event in outbox.claim(20, "strict")}
     outbox.done(list(before))
     assert outbox.flush(5)
-    assert outbox.resend("door", "traffic", "2026-01-31T06:00:02Z", "2026-01-31T07:00:04+01:00") == 2
+    assert outbox.resend("door", "traffic", "2026-01-31T06:00:02Z", "2026-01-31T07:00:04+01:00") == Resent(2)
     again = outbox.claim(20, "strict")
     assert tracks(again) == [2, 3]
     assert all(before[event.rowid] == event.body for event in again)
     outbox.release()
-    assert outbox.resend(None, None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == 6
+    assert outbox.resend(None, None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == Resent(6)
     assert len(outbox.claim(20, "live_first")) == 8
 
 
@@ -230,7 +230,7 @@ def test_resend_brings_parked_events_back(outbox: Outbox) -> None:
         outbox.refused(rowid, 0x87, "")
         assert outbox.flush(5)
         outbox.claim(5, "strict")
-    assert outbox.resend("door", None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == 1
+    assert outbox.resend("door", None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == Resent(1)
     assert [(event.rowid, event.attempts) for event in outbox.claim(5, "strict")] == [(rowid, 0)]
 
 

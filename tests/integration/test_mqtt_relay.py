@@ -64,10 +64,10 @@ class Device:
             thread.join(20)
         self.outbox.close()
 
-    def _resend(self, document: object) -> dict[str, int]:
+    def _resend(self, document: object) -> dict[str, int | str]:
         assert isinstance(document, dict)
-        count = self.outbox.resend(document.get("source"), document.get("family"), document["from"], document["to"])
-        return {"events": count}
+        span = document["from"], document["to"]
+        return self.outbox.resend(document.get("source"), document.get("family"), *span).answer()
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ GAP = "edgevision/plant/box/device/health/gap"
 CROSSED = "edgevision/plant/box/door/traffic/crossed"
 APPEARED = "edgevision/plant/box/door/detection/appeared"
 VERDICT = "edgevision/plant/box/door/defect/verdict"
+ALWAYS = (None, None, "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
 
 Open = Callable[..., SqliteOutbox]
 
@@ -162,7 +163,7 @@ def test_done_events_leave_the_resend_window_oldest_first(open_outbox: Open) -> 
     outbox.done([event.rowid for event in outbox.claim(50, "strict")])
     assert outbox.flush(5)
     assert 0 < outbox.health().facts["done_bytes"] <= 2000
-    back = outbox.resend(None, None, "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
+    back = outbox.resend(*ALWAYS).events
     kept = [document(event)["data"]["track_id"] for event in outbox.claim(50, "strict")]
     assert kept == list(range(51 - back, 51))
 
@@ -179,6 +180,79 @@ def test_done_events_leave_the_resend_window_by_age(open_outbox: Open, monkeypat
     outbox.append([draft(builder, 1)])
     assert outbox.flush(5)
     assert outbox.health().facts["done_bytes"] == 0
+
+
+def delivered(outbox: SqliteOutbox, drafts: list[Draft]) -> None:
+    """Append events and have them acknowledged, in bunches that the budget has room for."""
+    for start in range(0, len(drafts), 10):
+        outbox.append(drafts[start : start + 10])
+        assert outbox.flush(5)
+        outbox.done([event.rowid for event in outbox.claim(10, "strict")])
+    assert outbox.flush(5)
+
+
+def test_a_resend_takes_free_room_only_the_oldest_first_and_says_where_to_go_on(open_outbox: Open) -> None:
+    builder = new_boot()
+    outbox = open_outbox(builder, max_bytes=10_000)
+    delivered(outbox, [draft(builder, number, "verdict") for number in range(60)])
+    outbox.append([draft(builder, number, "appeared") for number in range(10)])
+    assert outbox.flush(5)
+    came: list[int] = []
+    start, rounds = ALWAYS[2], 0
+    while True:
+        rounds += 1
+        answer = outbox.resend(None, None, start, ALWAYS[3]).answer()
+        waiting = stored(outbox)
+        assert sum(event.topic == APPEARED for event in waiting) == 10, "what was never sent stays"
+        again = [event for event in waiting if event.topic == VERDICT]
+        assert len(again) == answer["events"] > 0
+        came += [int(document(event)["sequence"]) for event in again]
+        outbox.done([event.rowid for event in again])
+        assert outbox.flush(5)
+        if "left_out" not in answer:
+            break
+        assert answer["left_out"] == 60 - came[-1]
+        start = str(answer["next"])
+    assert rounds > 1
+    assert came == list(range(1, 61))
+    assert outbox.health().facts["lost"] == 0
+
+
+def test_what_is_sent_again_makes_room_for_what_is_new_and_is_not_lost(open_outbox: Open) -> None:
+    builder = new_boot()
+    outbox = open_outbox(builder, max_bytes=10_000)
+    delivered(outbox, [draft(builder, number, "verdict") for number in range(60)])
+    sent = outbox.resend(*ALWAYS).events
+    assert sent > 10
+    claimed = {event.rowid for event in outbox.claim(3, "strict")}
+    outbox.append([draft(builder, number, "appeared") for number in range(10)])
+    assert outbox.flush(5)
+    events = stored(outbox)
+    assert Counter(event.topic for event in events).keys() == {VERDICT, APPEARED}, "no announcement of a gap"
+    assert sum(event.topic == APPEARED for event in events) == 10
+    assert claimed < {event.rowid for event in events}
+    assert outbox.health().facts["lost"] == 0
+    outbox.done([event.rowid for event in events])
+    outbox.resend(*ALWAYS)
+    assert len(stored(outbox)) >= sent, "what went back can be asked for again"
+
+
+def test_parked_events_come_back_though_there_is_no_room(open_outbox: Open) -> None:
+    builder = new_boot()
+    outbox = open_outbox(builder, max_bytes=10_000)
+    delivered(outbox, [draft(builder, 0)])
+    outbox.append([draft(builder, 1)])
+    assert outbox.flush(5)
+    rowid = outbox.claim(1, "strict")[0].rowid
+    for _ in range(5):
+        outbox.refused(rowid, 0x87, "no")
+        assert outbox.flush(5)
+        outbox.claim(5, "strict")
+    while outbox.health().facts["bytes"] < 8_500:
+        outbox.append([draft(builder, 5, note="z" * 100)])
+        assert outbox.flush(5)
+    answer = outbox.resend(None, "traffic", ALWAYS[2], "2026-01-31T06:00:02Z")
+    assert (answer.events, answer.left_out, outbox.health().facts["parked"]) == (1, 1, 0)
 
 
 def test_over_budget_the_lowest_priority_goes_first_and_the_oldest_of_it(open_outbox: Open) -> None:
@@ -337,7 +411,7 @@ def test_acknowledgements_on_a_full_disk_are_not_forgotten(open_outbox: Open) ->
     outbox.release()
     assert outbox.claim(10, "strict") == [], "what was acknowledged is not sent again"
     with pytest.raises(OutboxFull, match="nothing can be written"):
-        outbox.resend(None, None, "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
+        outbox.resend(*ALWAYS)
     limit_pages(outbox, 100_000)
     assert outbox.flush(10)
     assert event.rowid not in {found.rowid for found in stored(outbox)}
