@@ -18,6 +18,7 @@ SCHEMA_VERSION = 1
 WAITING, DONE, PARKED = 0, 1, 2
 DELIVERED = -1
 """Priority of an event that was done and is sent again: below all others, since nobody loses it."""
+_SQLITE_FULL = 13  # primary result code
 _SYNCHRONOUS = {"crash": "NORMAL", "power_loss": "FULL"}
 _SCHEMA = """
 CREATE TABLE streams (
@@ -142,6 +143,12 @@ def _look_for_damage(connection: sqlite3.Connection, *, thorough: bool) -> None:
             raise sqlite3.DatabaseError(found)
     for table in ("events", "streams", "states", "totals"):
         connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - names of ours
+
+
+def disk_full(error: sqlite3.Error) -> bool:
+    """Whether room is what is missing; a lock, a damaged page or a failing disk is another matter."""
+    code = getattr(error, "sqlite_errorcode", None)  # from Python 3.11 on
+    return "disk is full" in str(error) if code is None else code & 0xFF == _SQLITE_FULL
 
 
 class Store:

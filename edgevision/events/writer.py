@@ -16,7 +16,7 @@ from edgevision.errors import OutboxError, OutboxFull
 from edgevision.events.backlog import Backlog, Item, Refused, encode_draft
 from edgevision.events.budget import Budget
 from edgevision.events.notices import PARK_AFTER, Notices
-from edgevision.events.store import DONE, Store
+from edgevision.events.store import DONE, Store, disk_full
 
 log = structlog.get_logger(__name__)
 
@@ -155,8 +155,8 @@ class Writer:
         try:
             try:
                 self._commit()
-            except sqlite3.Error:
-                if not self._store.totals.count[DONE]:
+            except sqlite3.Error as error:
+                if not (disk_full(error) and self._store.totals.count[DONE]):
                     raise
                 with self._store.transaction():  # the resend window makes room for what is new
                     self._store.prune(0, math.inf)

@@ -20,6 +20,7 @@ from edgevision.events import writer
 from edgevision.events.base import CameraState, Draft, StoredEvent
 from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import OutboxSettings, SqliteOutbox
+from edgevision.events.store import disk_full
 from edgevision.types import FrameTime, Occurrence, Part
 
 START = datetime(2026, 1, 31, 6, 0, tzinfo=timezone.utc)
@@ -396,6 +397,36 @@ def test_a_full_disk_gives_up_the_resend_window_first(open_outbox: Open) -> None
     assert outbox.health().ok
     assert outbox.health().facts["lost"] == 0
     assert len(stored(outbox)) == 100
+
+
+def test_another_error_than_a_full_disk_leaves_the_resend_window_alone(open_outbox: Open) -> None:
+    builder = new_boot()
+    outbox = open_outbox(builder)
+    delivered(outbox, [draft(builder, number) for number in range(50)])
+    refuse = "CREATE TEMP TRIGGER refuse BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'out of order'); END"
+    outbox._store.connection.execute(refuse)
+    outbox.append([draft(builder, 50)])
+    wait_for(lambda: "out of order" in outbox.health().detail)
+    outbox._store.connection.execute("DROP TRIGGER refuse")
+    assert outbox.flush(10)
+    assert outbox.resend(*ALWAYS).events == 50
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "full"),
+    [
+        (13, "database or disk is full", True),
+        (None, "database or disk is full", True),
+        (5, "database is locked", False),
+        (None, "database is locked", False),
+        (778, "disk I/O error", False),
+    ],
+)
+def test_a_full_disk_is_known_by_its_code_or_its_words(code: int | None, message: str, full: bool) -> None:  # noqa: FBT001
+    error = sqlite3.OperationalError(message)
+    if code is not None:
+        error.sqlite_errorcode = code  # as Python sets it from 3.11 on
+    assert disk_full(error) is full
 
 
 def test_acknowledgements_on_a_full_disk_are_not_forgotten(open_outbox: Open) -> None:
