@@ -44,7 +44,14 @@ class Resend:
     result: Future[Resent] = field(default_factory=Future)
 
 
-Item = Append | Done | Refused | Resend
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Events that an earlier process lost and could not announce, by topic."""
+
+    counts: Counter[str]
+
+
+Item = Append | Done | Refused | Resend | Lost
 
 
 @dataclass(slots=True)
@@ -73,6 +80,8 @@ class Backlog:
                 self.refused.append(item)
             case Resend():
                 self.resends.append(item)
+            case Lost(counts):
+                self.lost.update(counts)
 
     def trim(self, limit: int) -> int:
         """Give up the oldest events beyond ``limit``; how many went."""
@@ -80,6 +89,10 @@ class Backlog:
         for _ in range(over):
             self.lost[self.events.popleft().topic] += 1
         return over
+
+    def forfeit(self) -> Counter[str]:
+        """All that is lost when this is never committed, by topic."""
+        return self.lost + Counter(event.topic for event in self.events)
 
 
 def encode_draft(draft: Draft) -> Encoded:

@@ -8,6 +8,7 @@ import fcntl
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,10 +19,11 @@ from pydantic import Field
 
 from edgevision.config.settings import Settings
 from edgevision.errors import OutboxError
-from edgevision.events.backlog import Append, Backlog, Done, Refused, Resend, encode_draft, encode_state
+from edgevision.events.backlog import Append, Backlog, Done, Lost, Refused, Resend, encode_draft, encode_state
 from edgevision.events.base import CameraState, Draft, Order, Resent, StoredEvent
 from edgevision.events.build import EventBuilder
 from edgevision.events.claims import Claims
+from edgevision.events.lostnote import LostNote
 from edgevision.events.notices import PARK_AFTER, Notices
 from edgevision.events.reader import Reader
 from edgevision.events.store import DONE, PARKED, WAITING, Durability, Store, connect
@@ -82,15 +84,18 @@ class SqliteOutbox:
         self._claims = Claims(self._store.last_n)
         self._newest = self._store.last_n
         self._totals = self._store.totals.copy()
+        self._note = LostNote(path.with_name(path.name + ".lost"))
         limits = Limits(
             settings.max_bytes, settings.memory_events, settings.resend_max_bytes, settings.resend_hours * 3600
         )
         notices = Notices(builder)
-        self._writer = Writer(self._store, notices, limits, self._in_flight, self._committed)
+        self._writer = Writer(self._store, notices, limits, self._in_flight, self._committed, self._abandoned)
         self._writer.start()
         self._closed = False
         if self._set_aside is not None:
             self.append([notices.gap("corrupt", [])])
+        if lost := self._note.read():
+            self._writer.put(Lost(lost))
 
     def previous_boot(self) -> dict[str, Any] | None:
         """``bootid`` and ``last`` sequence number by topic of the process before this one, for ``health.started``."""
@@ -219,6 +224,11 @@ class SqliteOutbox:
             if backlog.resends:
                 self._claims.rewind()
             self._cond.notify_all()
+        if backlog.lost:  # announced by now; a crash before this line announces it once more
+            self._note.write(Counter())
+
+    def _abandoned(self, backlog: Backlog) -> None:
+        self._note.write(backlog.forfeit())
 
 
 def _lock(path: Path) -> IO[str]:

@@ -52,6 +52,7 @@ class Writer:
         limits: How much is kept.
         in_flight: Rowids that must not be given up now.
         on_commit: Called after each commit.
+        on_abandon: Called at the end with what could not be written.
     """
 
     def __init__(
@@ -61,12 +62,14 @@ class Writer:
         limits: Limits,
         in_flight: Callable[[], frozenset[int]],
         on_commit: Callable[[Backlog], None],
+        on_abandon: Callable[[Backlog], None],
     ) -> None:
         self._store = store
         self._notices = notices
         self._limits = limits
         self._budget = Budget(store, notices, limits.max_bytes, in_flight)
         self._on_commit = on_commit
+        self._on_abandon = on_abandon
         self._cond = threading.Condition()
         self._queue: deque[Item] = deque()
         self._backlog = Backlog()
@@ -186,9 +189,10 @@ class Writer:
             self._cond.notify_all()
 
     def _abandon(self) -> None:
-        if self._backlog.events:
+        if self._backlog.events or self._backlog.lost:
             self.lost += len(self._backlog.events)
             log.error("outbox closed while it could not write; events are lost", lost=len(self._backlog.events))
+            self._on_abandon(self._backlog)
 
     def _commit(self) -> None:
         store, backlog = self._store, self._backlog

@@ -19,8 +19,9 @@ from edgevision.errors import OutboxError, OutboxFull
 from edgevision.events import writer
 from edgevision.events.base import CameraState, Draft, StoredEvent
 from edgevision.events.build import EventBuilder
+from edgevision.events.lostnote import LostNote
 from edgevision.events.outbox import OutboxSettings, SqliteOutbox
-from edgevision.events.store import disk_full
+from edgevision.events.store import connect, disk_full
 from edgevision.types import FrameTime, Occurrence, Part
 
 START = datetime(2026, 1, 31, 6, 0, tzinfo=timezone.utc)
@@ -397,6 +398,41 @@ def test_a_full_disk_gives_up_the_resend_window_first(open_outbox: Open) -> None
     assert outbox.health().ok
     assert outbox.health().facts["lost"] == 0
     assert len(stored(outbox)) == 100
+
+
+def test_what_a_close_with_a_full_disk_loses_is_counted_and_announced_by_the_next_start(open_outbox: Open) -> None:
+    builder = new_boot()
+    outbox = open_outbox(builder, memory_events=20)
+    outbox.append([draft(builder, 0)])
+    assert outbox.flush(5)
+    limit_pages(outbox, 1)
+    outbox.append([draft(builder, number, note="z" * 400) for number in range(1, 31)])
+    outbox.append([draft(builder, number, "appeared") for number in range(5)])
+    wait_for(lambda: outbox.health().facts["lost"] == 15)
+    outbox.close()
+    assert outbox.health().facts["lost"] == 35
+    second = open_outbox()
+    assert second.flush(5)
+    crossed, gap = (document(event) for event in stored(second))
+    assert crossed["data"]["track_id"] == 1
+    assert gap["data"]["reason"] == "disk_full"
+    assert gap["data"]["lost"] == [{"topic": APPEARED, "count": 5}, {"topic": CROSSED, "count": 30}]
+    second.close()
+    third = open_outbox()
+    assert third.flush(5)
+    assert len(stored(third)) == 2, "it is announced once"
+
+
+def test_what_is_still_not_announced_is_noted_again(open_outbox: Open, folder: Path) -> None:
+    LostNote(folder / "outbox.sqlite.lost").write(Counter({CROSSED: 7}))
+    refuse = "CREATE TRIGGER refuse BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'out of order'); END"
+    with closing(connect(folder / "outbox.sqlite", "crash")) as connection:
+        connection.execute(refuse)
+    builder = new_boot()
+    outbox = open_outbox(builder)
+    outbox.append([draft(builder, 0), draft(builder, 0, "appeared")])
+    outbox.close()
+    assert LostNote(folder / "outbox.sqlite.lost").read() == {CROSSED: 8, APPEARED: 1}
 
 
 def test_another_error_than_a_full_disk_leaves_the_resend_window_alone(open_outbox: Open) -> None:
