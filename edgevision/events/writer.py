@@ -191,7 +191,7 @@ class Writer:
     def _abandon(self) -> None:
         if self._backlog.events or self._backlog.lost:
             self.lost += len(self._backlog.events)
-            log.error("outbox closed while it could not write; events are lost", lost=len(self._backlog.events))
+            log.error("outbox closed while it could not write; events are lost", lost=self._backlog.forfeit().total())
             self._on_abandon(self._backlog)
 
     def _commit(self) -> None:
