@@ -18,7 +18,7 @@ from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import OutboxSettings, SqliteOutbox
 from edgevision.events.topics import event_filter
 from edgevision.mqtt.broker import EmbeddedBroker
-from edgevision.mqtt.client import MqttSettings
+from edgevision.mqtt.client import Connection, MqttSettings, Session
 from edgevision.mqtt.commands import Commands
 from edgevision.mqtt.consumer import Consumer, Gap, Received, ask
 from edgevision.mqtt.relay import Relay
@@ -339,6 +339,33 @@ def test_an_event_whose_handling_crashed_comes_again(
         assert second.event.data.track_id == 2
     with Consumer(settings, [topic], client_id="c", store=tmp_path / "seen") as consumer:
         assert [item.event.data.track_id for item in received(consumer, 2)] == [2, 3]
+
+
+def test_what_is_lost_at_the_start_of_a_boot_is_told(mosquitto: Callable[..., Mosquitto], tmp_path: Path) -> None:
+    broker = mosquitto()
+    broker.start()
+    builder = EventBuilder("plant", "box", "c" * 12)
+    outbox = SqliteOutbox(OutboxSettings(path=tmp_path / "outbox.sqlite"), builder)
+    started = Occurrence("health", "started", FrameTime(datetime.now(timezone.utc), 0.0), {"version": "1"})
+    crossed = Occurrence(
+        "traffic",
+        "crossed",
+        FrameTime(datetime.now(timezone.utc), 0.0),
+        {"line": "l", "direction": "in", "track_id": 1},
+    )
+    outbox.append([builder.draft(started), *(builder.draft(crossed, camera="door") for _ in range(10))])
+    outbox.flush(5)
+    events = outbox.claim(20, "strict")
+    outbox.close()
+    with Consumer(reader(broker.port), grace_s=0.5) as consumer:
+        sender = Connection(reader(broker.port), Session("sender"))
+        for event in (events[6], events[0], *events[7:]):
+            sender.publish(event.topic, event.body)
+        items = list(consumer.events(2.0))
+        sender.close()
+    assert sum(isinstance(item, Received) for item in items) == 6
+    (gap,) = (item for item in items if isinstance(item, Gap))
+    assert (gap.topic, gap.bootid, gap.first, gap.last) == (events[6].topic, builder.bootid, 1, 5)
 
 
 def test_a_sink_has_each_event_once_and_knows_what_is_missing(
