@@ -26,8 +26,8 @@ from rich.table import Table
 
 from edgevision.events.base import CameraState, Draft, Order
 from edgevision.events.build import EventBuilder
+from edgevision.events.database import Durability
 from edgevision.events.outbox import OutboxSettings, SqliteOutbox
-from edgevision.events.store import Durability
 from edgevision.types import FrameTime, Occurrence
 
 BUDGET_PER_S = 5000

@@ -23,10 +23,11 @@ from edgevision.events.backlog import Append, Backlog, Done, Lost, Refused, Rese
 from edgevision.events.base import CameraState, Draft, Order, Resent, StoredEvent
 from edgevision.events.build import EventBuilder
 from edgevision.events.claims import Claims
+from edgevision.events.database import Durability, connect
 from edgevision.events.lostnote import LostNote
 from edgevision.events.notices import PARK_AFTER, Notices
 from edgevision.events.reader import Reader
-from edgevision.events.store import DONE, PARKED, WAITING, Durability, Store, connect
+from edgevision.events.store import DONE, PARKED, WAITING, Store
 from edgevision.events.times import utc_text
 from edgevision.events.writer import Limits, Writer
 from edgevision.types import Health

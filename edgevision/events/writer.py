@@ -15,8 +15,9 @@ import structlog
 from edgevision.errors import OutboxError, OutboxFull
 from edgevision.events.backlog import Backlog, Item, Refused, encode_draft
 from edgevision.events.budget import Budget
+from edgevision.events.database import disk_full
 from edgevision.events.notices import PARK_AFTER, Notices
-from edgevision.events.store import DONE, Store, disk_full
+from edgevision.events.store import DONE, Store
 
 log = structlog.get_logger(__name__)
 

@@ -1,94 +1,30 @@
-"""What is special to the outbox on disk: restarts, the byte budget, a full or damaged disk."""
+"""What is special to the outbox on disk: restarts, the resend window, who may use the file."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
+from outboxes import (
+    ALWAYS,
+    APPEARED,
+    CROSSED,
+    START,
+    Open,
+    document,
+    draft,
+    new_boot,
+    stored,
+)
 
-from edgevision.errors import OutboxError, OutboxFull
+from edgevision.errors import OutboxError
 from edgevision.events import writer
-from edgevision.events.base import CameraState, Draft, StoredEvent
-from edgevision.events.build import EventBuilder
-from edgevision.events.lostnote import LostNote
+from edgevision.events.base import CameraState
 from edgevision.events.outbox import OutboxSettings, SqliteOutbox
-from edgevision.events.store import connect, disk_full
-from edgevision.types import FrameTime, Occurrence, Part
-
-START = datetime(2026, 1, 31, 6, 0, tzinfo=timezone.utc)
-GAP = "edgevision/plant/box/device/health/gap"
-CROSSED = "edgevision/plant/box/door/traffic/crossed"
-APPEARED = "edgevision/plant/box/door/detection/appeared"
-VERDICT = "edgevision/plant/box/door/defect/verdict"
-ALWAYS = (None, None, "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
-
-Open = Callable[..., SqliteOutbox]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path
-
-
-@pytest.fixture
-def open_outbox(folder: Path) -> Iterator[Open]:
-    opened: list[SqliteOutbox] = []
-
-    def make(builder: EventBuilder | None = None, **settings: Any) -> SqliteOutbox:
-        made = SqliteOutbox(OutboxSettings(path=folder / "outbox.sqlite", **settings), builder or new_boot())
-        opened.append(made)
-        return made
-
-    yield make
-    for outbox in opened:
-        outbox.close()
-
-
-def new_boot() -> EventBuilder:
-    return EventBuilder("plant", "box", "0123456789ab")
-
-
-def draft(builder: EventBuilder, number: int, kind: str = "crossed", note: str = "") -> Draft:
-    when = FrameTime(START + timedelta(seconds=number), float(number))
-    occurrence = {
-        "crossed": Occurrence(
-            "traffic", "crossed", when, {"line": "x" + note, "direction": "in", "track_id": number + 1}
-        ),
-        "appeared": Occurrence("detection", "appeared", when, {"track_id": number + 1, "label": "y" + note}),
-        "verdict": Occurrence("defect", "verdict", when, {"result": "ok", "reason": note}, part=Part(f"p{number}")),
-    }[kind]
-    return builder.draft(occurrence, camera="door")
-
-
-def stored(outbox: SqliteOutbox) -> list[StoredEvent]:
-    outbox.release()
-    return outbox.claim(100_000, "strict")
-
-
-def document(event: StoredEvent) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(event.body)
-    return found
-
-
-def limit_pages(outbox: SqliteOutbox, pages: int) -> None:
-    """SQLite's own limit: the nearest to a full disk that a test can have."""
-    outbox._store.connection.execute(f"PRAGMA max_page_count = {pages}")
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen"
-        time.sleep(0.01)
+from edgevision.types import FrameTime, Occurrence
 
 
 def test_events_and_states_outlive_the_process(open_outbox: Open) -> None:
@@ -184,362 +120,6 @@ def test_done_events_leave_the_resend_window_by_age(open_outbox: Open, monkeypat
     assert outbox.health().facts["done_bytes"] == 0
 
 
-def delivered(outbox: SqliteOutbox, drafts: list[Draft]) -> None:
-    """Append events and have them acknowledged, in bunches that the budget has room for."""
-    for start in range(0, len(drafts), 10):
-        outbox.append(drafts[start : start + 10])
-        assert outbox.flush(5)
-        outbox.done([event.rowid for event in outbox.claim(10, "strict")])
-    assert outbox.flush(5)
-
-
-def test_a_resend_takes_free_room_only_the_oldest_first_and_says_where_to_go_on(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder, max_bytes=10_000)
-    delivered(outbox, [draft(builder, number, "verdict") for number in range(60)])
-    outbox.append([draft(builder, number, "appeared") for number in range(10)])
-    assert outbox.flush(5)
-    came: list[int] = []
-    start, rounds = ALWAYS[2], 0
-    while True:
-        rounds += 1
-        answer = outbox.resend(None, None, start, ALWAYS[3]).answer()
-        waiting = stored(outbox)
-        assert sum(event.topic == APPEARED for event in waiting) == 10, "what was never sent stays"
-        again = [event for event in waiting if event.topic == VERDICT]
-        assert len(again) == answer["events"] > 0
-        came += [int(document(event)["sequence"]) for event in again]
-        outbox.done([event.rowid for event in again])
-        assert outbox.flush(5)
-        if "left_out" not in answer:
-            break
-        assert answer["left_out"] == 60 - came[-1]
-        start = str(answer["next"])
-    assert rounds > 1
-    assert came == list(range(1, 61))
-    assert outbox.health().facts["lost"] == 0
-
-
-def test_what_is_sent_again_makes_room_for_what_is_new_and_is_not_lost(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder, max_bytes=10_000)
-    delivered(outbox, [draft(builder, number, "verdict") for number in range(60)])
-    sent = outbox.resend(*ALWAYS).events
-    assert sent > 10
-    claimed = {event.rowid for event in outbox.claim(3, "strict")}
-    outbox.append([draft(builder, number, "appeared") for number in range(10)])
-    assert outbox.flush(5)
-    events = stored(outbox)
-    assert Counter(event.topic for event in events).keys() == {VERDICT, APPEARED}, "no announcement of a gap"
-    assert sum(event.topic == APPEARED for event in events) == 10
-    assert claimed < {event.rowid for event in events}
-    assert outbox.health().facts["lost"] == 0
-    outbox.done([event.rowid for event in events])
-    outbox.resend(*ALWAYS)
-    assert len(stored(outbox)) >= sent, "what went back can be asked for again"
-
-
-def test_parked_events_come_back_though_there_is_no_room(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder, max_bytes=10_000)
-    delivered(outbox, [draft(builder, 0)])
-    outbox.append([draft(builder, 1)])
-    assert outbox.flush(5)
-    rowid = outbox.claim(1, "strict")[0].rowid
-    for _ in range(5):
-        outbox.refused(rowid, 0x87, "no")
-        assert outbox.flush(5)
-        outbox.claim(5, "strict")
-    while outbox.health().facts["bytes"] < 8_500:
-        outbox.append([draft(builder, 5, note="z" * 100)])
-        assert outbox.flush(5)
-    answer = outbox.resend(None, "traffic", ALWAYS[2], "2026-01-31T06:00:02Z")
-    assert (answer.events, answer.left_out, outbox.health().facts["parked"]) == (1, 1, 0)
-
-
-def test_over_budget_the_lowest_priority_goes_first_and_the_oldest_of_it(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder, max_bytes=20_000)
-    for number in range(30):
-        outbox.append([draft(builder, number, kind) for kind in ("verdict", "crossed", "appeared")])
-        assert outbox.flush(5)
-    events = stored(outbox)
-    by_topic = defaultdict(list)
-    for event in events:
-        by_topic[event.topic].append(int(document(event)["sequence"]))
-    assert by_topic[VERDICT] == list(range(1, 31))
-    assert len(by_topic[APPEARED]) < len(by_topic[CROSSED]) < 30
-    assert by_topic[CROSSED] == list(range(31 - len(by_topic[CROSSED]), 31))
-    assert sum(len(event.body) for event in events) <= 20_000 + 2_000
-
-
-def test_a_gap_lists_exactly_what_went(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder, max_bytes=10_000)
-    for number in range(200):
-        outbox.append([draft(builder, number, "appeared" if number % 2 else "crossed")])
-        if number % 10 == 0:
-            assert outbox.flush(5)
-    assert outbox.flush(5)
-    events = stored(outbox)
-    lost: dict[str, Counter[str]] = {"count": Counter(), "first": Counter(), "last": Counter()}
-    for event in events:
-        if event.topic == GAP:
-            data = document(event)["data"]
-            assert data["reason"] == "budget"
-            assert data["count"] == sum(item["count"] for item in data["lost"])
-            for item in data["lost"]:
-                assert item["bootid"] == builder.bootid
-                lost["count"][item["topic"]] += item["count"]
-                lost["last"][item["topic"]] = max(lost["last"][item["topic"]], int(item["last"]))
-    kept = Counter(event.topic for event in events)
-    for topic in (CROSSED, APPEARED):
-        assert kept[topic] + lost["count"][topic] == 100
-        assert lost["last"][topic] == 100 - kept[topic]
-    assert kept[GAP] == 1, "an announcement that still waits goes into the next"
-    numbers = [int(document(event)["sequence"]) for event in events if event.topic == GAP]
-    assert lost["count"][GAP] == numbers[-1] - 1
-    assert outbox.health().facts["lost"] == lost["count"][CROSSED] + lost["count"][APPEARED]
-
-
-def test_verdicts_go_when_there_is_nothing_else(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder, max_bytes=10_000)
-    for number in range(100):
-        outbox.append([draft(builder, number, "verdict")])
-    assert outbox.flush(5)
-    kept = [int(document(event)["sequence"]) for event in stored(outbox) if event.topic == VERDICT]
-    assert kept == list(range(101 - len(kept), 101))
-    assert 0 < len(kept) < 40
-
-
-def test_events_in_flight_are_not_given_up(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder, max_bytes=10_000)
-    outbox.append([draft(builder, number) for number in range(10)])
-    assert outbox.flush(5)
-    claimed = {event.rowid for event in outbox.claim(5, "strict")}
-    outbox.append([draft(builder, number) for number in range(10, 100)])
-    assert outbox.flush(5)
-    assert claimed < {event.rowid for event in stored(outbox)}
-
-
-def test_parked_events_count_towards_the_budget(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder, max_bytes=10_000)
-    outbox.append([draft(builder, 0, "appeared")])
-    assert outbox.flush(5)
-    rowid = outbox.claim(1, "strict")[0].rowid
-    for _ in range(5):
-        outbox.refused(rowid, 0x87, "no")
-        assert outbox.flush(5)
-        outbox.claim(5, "strict")
-    assert outbox.health().facts["parked"] == 1
-    outbox.release()
-    outbox.append([draft(builder, number) for number in range(1, 100)])
-    assert outbox.flush(5)
-    assert outbox.health().facts["parked"] == 0
-
-
-def test_a_full_disk_keeps_the_newest_in_memory_and_tells_what_went(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder, memory_events=50)
-    outbox.append([draft(builder, 0)], CameraState("door", 0, {"n": 0}))
-    assert outbox.flush(5)
-    limit_pages(outbox, 1)
-    for number in range(1, 301):
-        outbox.append([draft(builder, number)], CameraState("door", number, {"n": number}))
-    wait_for(lambda: outbox.health().facts["held"] == 50 and outbox.health().facts["lost"] > 0)
-    assert not outbox.flush(0.05)
-    health = outbox.health()
-    assert not health.ok
-    assert health.critical
-    assert "full" in health.detail
-    limit_pages(outbox, 100_000)
-    assert outbox.flush(10)
-    assert outbox.health().ok
-    events = [document(event) for event in stored(outbox)]
-    crossed = [event for event in events if event["type"].endswith("crossed.v1")]
-    ids = [event["data"]["track_id"] - 1 for event in crossed]
-    assert ids[-50:] == list(range(251, 301))
-    assert [int(event["sequence"]) for event in crossed] == list(range(1, len(crossed) + 1)), "no hole"
-    gaps = [event["data"] for event in events if event["type"].endswith("gap.v1")]
-    assert [gap["reason"] for gap in gaps] == ["disk_full"]
-    assert gaps[0]["lost"] == [{"topic": CROSSED, "count": 301 - len(crossed)}]
-    assert outbox.state("door") == CameraState("door", 300, {"n": 300})
-    assert outbox.health().facts["lost"] == 301 - len(crossed)
-
-
-def test_a_full_disk_never_blocks_those_who_append(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder, memory_events=10)
-    limit_pages(outbox, 1)
-    appended = threading.Event()
-
-    def work() -> None:
-        for number in range(3000):
-            outbox.append([draft(builder, number)])
-        appended.set()
-
-    threading.Thread(target=work, daemon=True).start()
-    assert appended.wait(30)
-
-
-def test_a_full_disk_gives_up_the_resend_window_first(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder)
-    outbox.append([draft(builder, number, note="z" * 400) for number in range(500)])
-    assert outbox.flush(5)
-    outbox.done([event.rowid for event in outbox.claim(500, "strict")])
-    assert outbox.flush(5)
-    limit_pages(outbox, 1)
-    outbox.append([draft(builder, number) for number in range(100)])
-    assert outbox.flush(10)
-    assert outbox.health().ok
-    assert outbox.health().facts["lost"] == 0
-    assert len(stored(outbox)) == 100
-
-
-def test_what_a_close_with_a_full_disk_loses_is_counted_and_announced_by_the_next_start(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder, memory_events=20)
-    outbox.append([draft(builder, 0)])
-    assert outbox.flush(5)
-    limit_pages(outbox, 1)
-    outbox.append([draft(builder, number, note="z" * 400) for number in range(1, 31)])
-    outbox.append([draft(builder, number, "appeared") for number in range(5)])
-    wait_for(lambda: outbox.health().facts["lost"] == 15)
-    outbox.close()
-    assert outbox.health().facts["lost"] == 35
-    second = open_outbox()
-    assert second.flush(5)
-    crossed, gap = (document(event) for event in stored(second))
-    assert crossed["data"]["track_id"] == 1
-    assert gap["data"]["reason"] == "disk_full"
-    assert gap["data"]["lost"] == [{"topic": APPEARED, "count": 5}, {"topic": CROSSED, "count": 30}]
-    second.close()
-    third = open_outbox()
-    assert third.flush(5)
-    assert len(stored(third)) == 2, "it is announced once"
-
-
-def test_what_is_still_not_announced_is_noted_again(open_outbox: Open, folder: Path) -> None:
-    LostNote(folder / "outbox.sqlite.lost").write(Counter({CROSSED: 7}))
-    refuse = "CREATE TRIGGER refuse BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'out of order'); END"
-    with closing(connect(folder / "outbox.sqlite", "crash")) as connection:
-        connection.execute(refuse)
-    builder = new_boot()
-    outbox = open_outbox(builder)
-    outbox.append([draft(builder, 0), draft(builder, 0, "appeared")])
-    outbox.close()
-    assert LostNote(folder / "outbox.sqlite.lost").read() == {CROSSED: 8, APPEARED: 1}
-
-
-def test_another_error_than_a_full_disk_leaves_the_resend_window_alone(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder)
-    delivered(outbox, [draft(builder, number) for number in range(50)])
-    refuse = "CREATE TEMP TRIGGER refuse BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'out of order'); END"
-    outbox._store.connection.execute(refuse)
-    outbox.append([draft(builder, 50)])
-    wait_for(lambda: "out of order" in outbox.health().detail)
-    outbox._store.connection.execute("DROP TRIGGER refuse")
-    assert outbox.flush(10)
-    assert outbox.resend(*ALWAYS).events == 50
-
-
-@pytest.mark.parametrize(
-    ("code", "message", "full"),
-    [
-        (13, "database or disk is full", True),
-        (None, "database or disk is full", True),
-        (5, "database is locked", False),
-        (None, "database is locked", False),
-        (778, "disk I/O error", False),
-    ],
-)
-def test_a_full_disk_is_known_by_its_code_or_its_words(code: int | None, message: str, full: bool) -> None:  # noqa: FBT001
-    error = sqlite3.OperationalError(message)
-    if code is not None:
-        error.sqlite_errorcode = code  # as Python sets it from 3.11 on
-    assert disk_full(error) is full
-
-
-def test_acknowledgements_on_a_full_disk_are_not_forgotten(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder)
-    outbox.append([draft(builder, 0)])
-    assert outbox.flush(5)
-    event = outbox.claim(1, "strict")[0]
-    limit_pages(outbox, 1)
-    outbox.append([draft(builder, number, note="z" * 400) for number in range(1, 100)])
-    wait_for(lambda: not outbox.health().ok)
-    outbox.done([event.rowid])
-    outbox.release()
-    assert outbox.claim(10, "strict") == [], "what was acknowledged is not sent again"
-    with pytest.raises(OutboxFull, match="nothing can be written"):
-        outbox.resend(*ALWAYS)
-    limit_pages(outbox, 100_000)
-    assert outbox.flush(10)
-    assert event.rowid not in {found.rowid for found in stored(outbox)}
-    assert outbox.health().facts["depth"] == 99
-
-
-def test_a_failed_commit_leaves_no_hole(open_outbox: Open) -> None:
-    builder = new_boot()
-    outbox = open_outbox(builder)
-    for number in range(20):
-        if number == 10:
-            limit_pages(outbox, 1)
-        outbox.append([draft(builder, number, note="z" * 450)], CameraState("door", None, {"x": "y" * 3000 * number}))
-        if number < 10:
-            assert outbox.flush(5)
-    wait_for(lambda: not outbox.health().ok)
-    limit_pages(outbox, 100_000)
-    assert outbox.flush(10)
-    assert [int(document(event)["sequence"]) for event in stored(outbox)] == list(range(1, 21))
-
-
-@pytest.mark.parametrize(
-    "content", [b"this is no database" * 100, b"\x00" * 5000, b"SQLite format 3\x00" + b"\xff" * 4080]
-)
-def test_a_damaged_file_is_moved_aside_and_announced(open_outbox: Open, folder: Path, content: bytes) -> None:
-    (folder / "outbox.sqlite").write_bytes(content)
-    builder = new_boot()
-    outbox = open_outbox(builder)
-    outbox.append([draft(builder, 0)])
-    assert outbox.flush(5)
-    aside = Path(str(outbox.health().facts["set_aside"]))
-    assert aside.read_bytes() == content
-    gap, crossed = (document(event) for event in stored(outbox))
-    assert (gap["data"]["reason"], gap["data"]["count"]) == ("corrupt", 0)
-    assert crossed["sequence"] == f"{1:020d}"
-
-
-def test_damage_of_an_unclean_end_is_found(open_outbox: Open, folder: Path) -> None:
-    path = folder / "outbox.sqlite"
-    builder = new_boot()
-    outbox = open_outbox(builder)
-    outbox.append([draft(builder, number) for number in range(200)])
-    outbox.close()
-    pages = bytearray(path.read_bytes())
-    pages[40_000:60_000] = b"\xa5" * 20_000
-    path.write_bytes(pages)
-    path.with_name(path.name + "-wal").touch()
-    outbox = open_outbox(builder)
-    assert "set_aside" in outbox.health().facts
-    outbox.append([draft(builder, 0)])
-    assert outbox.flush(5)
-    assert len(stored(outbox)) == 2
-
-
-def test_an_empty_file_is_a_new_outbox(open_outbox: Open, folder: Path) -> None:
-    (folder / "outbox.sqlite").touch()
-    outbox = open_outbox()
-    assert "set_aside" not in outbox.health().facts
-    assert stored(outbox) == []
-
-
 def test_two_processes_cannot_share_a_file(open_outbox: Open) -> None:
     open_outbox()
     with pytest.raises(OutboxError, match="in use by another process"):
@@ -557,26 +137,10 @@ def test_a_closed_outbox_frees_its_file_and_says_so(open_outbox: Open) -> None:
     assert open_outbox().health().ok
 
 
-def test_a_file_of_another_version_is_left_alone(open_outbox: Open, folder: Path) -> None:
-    open_outbox().close()
-    with closing(sqlite3.connect(folder / "outbox.sqlite", isolation_level=None)) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(OutboxError, match="schema 99"):
-        open_outbox()
-
-
 def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(folder: Path) -> None:
     (folder / "file").touch()
     with pytest.raises(OutboxError, match="choose another path"):
         SqliteOutbox(OutboxSettings(path=folder / "file" / "outbox.sqlite"), new_boot())
-
-
-@pytest.mark.parametrize(("durability", "synchronous"), [("crash", 1), ("power_loss", 2)])
-def test_durability_is_sqlites_synchronous(open_outbox: Open, durability: str, synchronous: int) -> None:
-    outbox = open_outbox(durability=durability)
-    connection = outbox._store.connection
-    assert connection.execute("PRAGMA synchronous").fetchone()[0] == synchronous
-    assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
 def test_close_commits_what_is_queued(open_outbox: Open) -> None:
@@ -596,16 +160,3 @@ def test_age_is_that_of_the_oldest_waiting_event(open_outbox: Open) -> None:
     assert outbox.flush(5)
     time.sleep(0.15)
     assert outbox.health().facts["age_s"] >= 0.1
-
-
-def test_claims_use_the_index_however_much_is_done(open_outbox: Open, folder: Path) -> None:
-    open_outbox()
-    queries = {
-        "SELECT n FROM events WHERE status = 0 AND n > 5 AND n <= 10 ORDER BY n LIMIT 3": "events_by_status",
-        "SELECT n FROM events WHERE status <> 1 ORDER BY priority, n LIMIT 3": "events_by_priority",
-    }
-    with closing(sqlite3.connect(folder / "outbox.sqlite", isolation_level=None)) as connection:
-        for query, index in queries.items():
-            plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}"))
-            assert index in plan
-            assert "TEMP B-TREE" not in plan
