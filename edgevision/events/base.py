@@ -54,6 +54,7 @@ class StoredEvent:
         topic: Where it goes.
         body: The JSON document, UTF-8, final but for ``historical`` and ``publishedat``.
         attempts: How often a broker has refused it.
+        historical: Whether it was there before the present connection; known once it is claimed.
     """
 
     rowid: int
@@ -61,6 +62,7 @@ class StoredEvent:
     topic: str
     body: bytes
     attempts: int
+    historical: bool = False
 
 
 class Outbox(Protocol):
@@ -91,6 +93,10 @@ class Outbox(Protocol):
         """Sleep until there may be something to claim; whether there may."""
         ...
 
+    def connected(self) -> None:
+        """A connection is made: whatever is stored by now is historical on it, and not live."""
+        ...
+
     def claim(self, limit: int, order: Order) -> list[StoredEvent]:
         """Events that wait and are not claimed yet; they stay claimed until ``done``, ``refused`` or ``release``."""
         ...
@@ -105,10 +111,6 @@ class Outbox(Protocol):
 
     def release(self) -> None:
         """The connection is gone: whatever is claimed waits again."""
-        ...
-
-    def last_rowid(self) -> int:
-        """Rowid of the newest committed event, 0 when there was none."""
         ...
 
     def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:

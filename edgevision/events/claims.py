@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from edgevision.events.base import Order, StoredEvent
@@ -23,7 +24,7 @@ class Claims:
     cursor back. So a claim reads what it hands out and no more. Used under the outbox's lock.
 
     Args:
-        newest: Rowid of the newest event.
+        newest: Rowid of the newest event; all are old until a connection is made.
     """
 
     def __init__(self, newest: int) -> None:
@@ -47,7 +48,7 @@ class Claims:
             if len(taken) < limit:
                 taken += self._part(rows, limit - len(taken), newest, live=live)
         self._held.update((event.rowid, event.attempts) for event in taken)
-        return taken
+        return [replace(event, historical=True) if event.rowid <= self._boundary else event for event in taken]
 
     def _part(self, rows: WaitingRows, limit: int, newest: int, *, live: bool) -> list[StoredEvent]:
         after, until = (self._live, newest) if live else (self._old, self._boundary)
@@ -90,8 +91,12 @@ class Claims:
         """Old events wait again."""
         self._old, self._live = 0, self._boundary
 
-    def release(self, newest: int) -> None:
-        """Nobody holds anything any more; what is there now counts as old."""
+    def release(self) -> None:
+        """Nobody holds anything any more."""
         self._held.clear()
+        self.rewind()
+
+    def connected(self, newest: int) -> None:
+        """What is there now is old."""
         self._boundary = newest
         self.rewind()

@@ -76,6 +76,11 @@ class MemoryOutbox:
         with self._cond:
             return self._cond.wait_for(lambda: bool(self._free()), timeout_s)
 
+    def connected(self) -> None:
+        """A connection is made: whatever is stored by now is historical on it, and not live."""
+        with self._cond:
+            self._boundary = len(self._entries)
+
     def claim(self, limit: int, order: Order) -> list[StoredEvent]:
         """Events that wait and are not claimed yet, at most ``limit``."""
         with self._cond:
@@ -84,7 +89,7 @@ class MemoryOutbox:
                 free.sort(key=lambda entry: (entry.event.rowid <= self._boundary, entry.event.rowid))
             for entry in free[:limit]:
                 entry.claimed = True
-            return [entry.event for entry in free[:limit]]
+            return [replace(entry.event, historical=entry.event.rowid <= self._boundary) for entry in free[:limit]]
 
     def done(self, rowids: Sequence[int]) -> None:
         """The broker has acknowledged these."""
@@ -109,13 +114,7 @@ class MemoryOutbox:
         with self._cond:
             for entry in self._entries:
                 entry.claimed = False
-            self._boundary = len(self._entries)
             self._cond.notify_all()
-
-    def last_rowid(self) -> int:
-        """Rowid of the newest event, 0 when there was none."""
-        with self._cond:
-            return len(self._entries)
 
     def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
         """Put done and parked events with from ≤ time < to back into the queue; how many."""

@@ -125,6 +125,11 @@ class SqliteOutbox:
         with self._cond:
             return self._cond.wait_for(lambda: self._totals.count[WAITING] > len(self._claims), timeout_s)
 
+    def connected(self) -> None:
+        """A connection is made: whatever is stored by now is historical on it, and not live."""
+        with self._cond:
+            self._claims.connected(self._newest)
+
     def claim(self, limit: int, order: Order) -> list[StoredEvent]:
         """Events that wait and are not claimed yet, at most ``limit``."""
         with self._cond:
@@ -152,13 +157,8 @@ class SqliteOutbox:
     def release(self) -> None:
         """The connection is gone: whatever is claimed waits again."""
         with self._cond:
-            self._claims.release(self._newest)
+            self._claims.release()
             self._cond.notify_all()
-
-    def last_rowid(self) -> int:
-        """Rowid of the newest committed event, 0 when there was none."""
-        with self._cond:
-            return self._newest
 
     def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
         """Put done and parked events with from ≤ time < to (RFC 3339 with zone) back into the queue; how many.

@@ -204,7 +204,7 @@ class _Sender:
         self._lanes = Lanes(trusting=not self._echoing)
         self._in_flight: dict[int, StoredEvent] = {}
         self._echoes: dict[str, tuple[StoredEvent, bytes, float]] = {}
-        self._historical_to = outbox.last_rowid()
+        outbox.connected()
 
     @property
     def idle(self) -> bool:
@@ -254,7 +254,7 @@ class _Sender:
         self._outbox.done([expected[0].rowid])
 
     def _send(self, event: StoredEvent) -> None:
-        body = stamp(event.body, historical=event.rowid <= self._historical_to, published=_now())
+        body = stamp(event.body, historical=event.historical, published=_now())
         if not self._connection.fits(event.topic, body):
             self._refuse([event], PACKET_TOO_LARGE, f"{len(body)} bytes are more than the broker takes")
             return

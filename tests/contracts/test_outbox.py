@@ -102,16 +102,40 @@ def test_release_gives_back_in_order(outbox: Outbox) -> None:
 
 def test_live_events_overtake_those_of_before_the_connection(outbox: Outbox) -> None:
     fill(outbox, 3)
-    outbox.release()
+    outbox.connected()
     fill(outbox, 2, first=3)
     assert tracks(outbox.claim(3, "live_first")) == [3, 4, 0]
     fill(outbox, 1, first=5)
     assert tracks(outbox.claim(10, "live_first")) == [5, 1, 2]
 
 
+def test_what_came_during_the_outage_waits_in_order_behind_what_is_live(outbox: Outbox) -> None:
+    outbox.connected()
+    fill(outbox, 3)
+    outbox.claim(2, "live_first")
+    outbox.release()
+    fill(outbox, 2, first=3)
+    outbox.connected()
+    fill(outbox, 2, first=5)
+    events = outbox.claim(10, "live_first")
+    assert tracks(events) == [5, 6, 0, 1, 2, 3, 4]
+    assert [event.historical for event in events] == [False] * 2 + [True] * 5
+
+
+def test_historical_is_what_was_there_when_the_connection_was_made(outbox: Outbox) -> None:
+    fill(outbox, 1)
+    outbox.connected()
+    fill(outbox, 1, first=1)
+    assert [event.historical for event in outbox.claim(10, "strict")] == [True, False]
+    outbox.release()
+    fill(outbox, 1, first=2)
+    outbox.connected()
+    assert [event.historical for event in outbox.claim(10, "strict")] == [True] * 3
+
+
 def test_strict_order_ignores_the_connection(outbox: Outbox) -> None:
     fill(outbox, 2)
-    outbox.release()
+    outbox.connected()
     fill(outbox, 2, first=2)
     assert tracks(outbox.claim(10, "strict")) == [0, 1, 2, 3]
 
@@ -199,12 +223,6 @@ def test_wait_wakes_up_for_an_event(outbox: Outbox) -> None:
     late.start()
     assert outbox.wait(10)
     late.join()
-
-
-def test_last_rowid_is_that_of_the_newest_event(outbox: Outbox) -> None:
-    assert outbox.last_rowid() == 0
-    fill(outbox, 3)
-    assert outbox.last_rowid() == outbox.claim(3, "strict")[-1].rowid
 
 
 def test_resend_takes_a_span_of_time_a_camera_and_a_family(outbox: Outbox) -> None:
