@@ -54,7 +54,8 @@ class StoredEvent:
         topic: Where it goes.
         body: The JSON document, UTF-8, final but for ``historical`` and ``publishedat``.
         attempts: How often a broker has refused it.
-        historical: Whether it was there before the present connection; known once it is claimed.
+        historical: Whether it was there before the present connection, or had been done or parked and is sent again;
+            known once it is claimed.
     """
 
     rowid: int
@@ -115,6 +116,8 @@ class Outbox(Protocol):
 
     def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
         """Put done (in the resend window) and parked events with from ≤ time < to back into the queue; how many.
+
+        From then on they are historical, whenever they were appended.
 
         Raises:
             OutboxError: A time is no RFC 3339 time with zone, or nothing can be written now.

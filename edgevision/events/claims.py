@@ -30,6 +30,7 @@ class Claims:
     def __init__(self, newest: int) -> None:
         self._held: dict[int, int] = {}  # rowid -> attempts
         self._settling: set[int] = set()  # handed to the writer: done or refused, not committed yet
+        self._again: set[int] = set()  # newer than the connection, but done or parked before
         self._boundary = newest
         self._old, self._live = 0, newest
 
@@ -48,7 +49,10 @@ class Claims:
             if len(taken) < limit:
                 taken += self._part(rows, limit - len(taken), newest, live=live)
         self._held.update((event.rowid, event.attempts) for event in taken)
-        return [replace(event, historical=True) if event.rowid <= self._boundary else event for event in taken]
+        return [replace(event, historical=True) if self._historical(event.rowid) else event for event in taken]
+
+    def _historical(self, rowid: int) -> bool:
+        return rowid <= self._boundary or rowid in self._again
 
     def _part(self, rows: WaitingRows, limit: int, newest: int, *, live: bool) -> list[StoredEvent]:
         after, until = (self._live, newest) if live else (self._old, self._boundary)
@@ -73,6 +77,12 @@ class Claims:
         self._settling.update(new)
         return new
 
+    def finish(self, rowids: Iterable[int]) -> list[int]:
+        """Settle what is done."""
+        new = self.settle(rowids)
+        self._again.difference_update(new)  # now, since the commit that makes it done may also make it wait again
+        return new
+
     def attempts(self, rowid: int) -> int | None:
         """Refusals of a claimed event before now; ``None`` when it is not claimed."""
         return self._held.get(rowid)
@@ -87,6 +97,10 @@ class Claims:
             else:
                 self._old = min(self._old, n - 1)
 
+    def again(self, rowids: Iterable[int]) -> None:
+        """These are about to be sent again. Told before the commit, so that none can be claimed as if it were live."""
+        self._again.update(n for n in rowids if n > self._boundary)
+
     def rewind(self) -> None:
         """Old events wait again."""
         self._old, self._live = 0, self._boundary
@@ -99,4 +113,5 @@ class Claims:
     def connected(self, newest: int) -> None:
         """What is there now is old."""
         self._boundary = newest
+        self._again.clear()
         self.rewind()

@@ -23,6 +23,7 @@ class _Entry:
     time: str
     status: str = "waiting"
     claimed: bool = False
+    again: bool = False  # done or parked before
 
 
 class MemoryOutbox:
@@ -89,7 +90,10 @@ class MemoryOutbox:
                 free.sort(key=lambda entry: (entry.event.rowid <= self._boundary, entry.event.rowid))
             for entry in free[:limit]:
                 entry.claimed = True
-            return [replace(entry.event, historical=entry.event.rowid <= self._boundary) for entry in free[:limit]]
+            return [self._judged(entry) for entry in free[:limit]]
+
+    def _judged(self, entry: _Entry) -> StoredEvent:
+        return replace(entry.event, historical=entry.again or entry.event.rowid <= self._boundary)
 
     def done(self, rowids: Sequence[int]) -> None:
         """The broker has acknowledged these."""
@@ -133,7 +137,7 @@ class MemoryOutbox:
         for entry in chosen:
             entry.status, entry.claimed = status, False
             if status == "waiting":
-                entry.event = replace(entry.event, attempts=0)
+                entry.again, entry.event = True, replace(entry.event, attempts=0)
         self._cond.notify_all()
         return len(chosen)
 

@@ -138,7 +138,7 @@ class SqliteOutbox:
     def done(self, rowids: Sequence[int]) -> None:
         """The broker has acknowledged these."""
         with self._cond:
-            new = self._claims.settle(rowids)
+            new = self._claims.finish(rowids)
         if new:
             self._writer.put(Done(tuple(new)))
 
@@ -166,7 +166,7 @@ class SqliteOutbox:
         Raises:
             OutboxError: A time cannot be read, or nothing can be written now.
         """
-        item = Resend((camera, family, utc_text(from_utc), utc_text(to_utc)))
+        item = Resend((camera, family, utc_text(from_utc), utc_text(to_utc)), self._sent_again)
         self._writer.put(item)
         try:
             return item.result.result(RESEND_TIMEOUT_S)
@@ -210,6 +210,10 @@ class SqliteOutbox:
     def _in_flight(self) -> frozenset[int]:
         with self._cond:
             return self._claims.excluded
+
+    def _sent_again(self, rowids: Sequence[int]) -> None:
+        with self._cond:
+            self._claims.again(rowids)
 
     def _committed(self, backlog: Backlog) -> None:
         with self._cond:

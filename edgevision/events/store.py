@@ -243,8 +243,8 @@ class Store:
         self.totals.move(found[2], WAITING, target)
         return found[0], found[1]
 
-    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
-        """Done and parked events of a span of time wait again; how many."""
+    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> list[int]:
+        """Done and parked events of a span of time wait again; which."""
         found = self._db.execute(
             "SELECT n, topic, status, length(body) FROM events JOIN streams USING (stream)"
             " WHERE status IN (1, 2) AND time >= ? AND time < ?",
@@ -254,10 +254,10 @@ class Store:
         for n, topic, status, size in found:
             *_, of_camera, of_family, _ = topic.split("/")
             if camera in {None, of_camera} and family in {None, of_family}:
-                chosen.append((n,))
+                chosen.append(n)
                 self.totals.move(size, status, WAITING)
-        self._db.executemany("UPDATE events SET status = 0, attempts = 0 WHERE n = ?", chosen)
-        return len(chosen)
+        self._db.executemany("UPDATE events SET status = 0, attempts = 0 WHERE n = ?", [(n,) for n in chosen])
+        return chosen
 
     def cheapest(self, limit: int, topic_kept: str) -> list[Row]:
         """What goes first when room is needed: lowest priority, then oldest; never the announcements of gaps."""

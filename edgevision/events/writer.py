@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from edgevision.errors import OutboxError, OutboxFull
-from edgevision.events.backlog import Backlog, Item, Refused, encode_draft
+from edgevision.events.backlog import Backlog, Item, Refused, Resend, encode_draft
 from edgevision.events.build import GAP_PRIORITY
 from edgevision.events.notices import PARK_AFTER, Losses, Notices
 from edgevision.events.store import DONE, PARKED, WAITING, Row, Store
@@ -202,7 +202,7 @@ class Writer:
             store.finish(backlog.done)
             for refused in backlog.refused:
                 self._refuse(refused)
-            moved = [(resend, store.resend(*resend.span)) for resend in backlog.resends]
+            moved = [(resend, self._resend(resend)) for resend in backlog.resends]
             if backlog.lost:
                 lost = [{"topic": topic, "count": count} for topic, count in sorted(backlog.lost.items())]
                 store.insert([encode_draft(self._notices.gap("disk_full", lost))])
@@ -211,6 +211,11 @@ class Writer:
         self.lost += given_up
         for resend, count in moved:
             resend.result.set_result(count)
+
+    def _resend(self, resend: Resend) -> int:
+        rowids = self._store.resend(*resend.span)
+        resend.chosen(rowids)
+        return len(rowids)
 
     def _refuse(self, refused: Refused) -> None:
         found = self._store.refuse(refused.rowid, park=refused.attempts >= PARK_AFTER)

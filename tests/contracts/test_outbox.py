@@ -241,6 +241,25 @@ def test_resend_takes_a_span_of_time_a_camera_and_a_family(outbox: Outbox) -> No
     assert len(outbox.claim(20, "live_first")) == 8
 
 
+def test_an_event_that_is_sent_again_never_looks_live(outbox: Outbox) -> None:
+    outbox.connected()
+    fill(outbox, 3)
+    outbox.done([event.rowid for event in outbox.claim(2, "strict")])
+    assert outbox.resend(None, None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == 2
+    again = outbox.claim(10, "strict")
+    assert [(event.historical, track) for event, track in zip(again, tracks(again), strict=True)] == [
+        (True, 0),
+        (True, 1),
+        (False, 2),
+    ]
+    outbox.refused(again[0].rowid, 0x87, "not authorised")
+    assert outbox.flush(5)
+    refused = next(event for event in outbox.claim(10, "strict") if event.rowid == again[0].rowid)
+    assert refused.historical
+    outbox.release()
+    assert [event.historical for event in outbox.claim(3, "strict")] == [True, True, False]
+
+
 def test_resend_brings_parked_events_back(outbox: Outbox) -> None:
     fill(outbox, 1)
     rowid = outbox.claim(1, "strict")[0].rowid
@@ -249,7 +268,8 @@ def test_resend_brings_parked_events_back(outbox: Outbox) -> None:
         assert outbox.flush(5)
         outbox.claim(5, "strict")
     assert outbox.resend("door", None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == 1
-    assert [(event.rowid, event.attempts) for event in outbox.claim(5, "strict")] == [(rowid, 0)]
+    again = outbox.claim(5, "strict")
+    assert [(event.rowid, event.attempts, event.historical) for event in again] == [(rowid, 0, True)]
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-01-31T06:00:00", ""])
