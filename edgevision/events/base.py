@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -91,15 +91,18 @@ class Outbox(Protocol):
         ...
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleep until there may be something to claim; whether there may."""
+        """Sleep until there may be something to claim, of the topics that the last claim took; whether there may."""
         ...
 
     def connected(self) -> None:
         """A connection is made: whatever is stored by now is historical on it, and not live."""
         ...
 
-    def claim(self, limit: int, order: Order) -> list[StoredEvent]:
-        """Events that wait and are not claimed yet; they stay claimed until ``done``, ``refused`` or ``release``."""
+    def claim(self, limit: int, order: Order, without: Collection[str] = ()) -> list[StoredEvent]:
+        """Events that wait and are not claimed yet, none of the topics ``without``.
+
+        They stay claimed until ``done``, ``refused`` or ``release``.
+        """
         ...
 
     def done(self, rowids: Sequence[int]) -> None:

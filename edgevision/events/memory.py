@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from edgevision.events.backlog import encode_draft, encode_state
@@ -40,6 +40,7 @@ class MemoryOutbox:
         self._states: dict[str, CameraState] = {}
         self._sequences: Counter[tuple[str, str]] = Counter()
         self._boundary = 0
+        self._left_out: frozenset[str] = frozenset()
 
     def append(self, drafts: Sequence[Draft], state: CameraState | None = None) -> None:
         """Keep events and state."""
@@ -70,10 +71,11 @@ class MemoryOutbox:
             return self._states.get(camera)
 
     def _free(self) -> list[_Entry]:
-        return [entry for entry in self._entries if entry.status == "waiting" and not entry.claimed]
+        waiting = (entry for entry in self._entries if entry.status == "waiting" and not entry.claimed)
+        return [entry for entry in waiting if entry.event.topic not in self._left_out]
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleep until there is something to claim; whether there is."""
+        """Sleep until there is something to claim, of the topics that the last claim took; whether there is."""
         with self._cond:
             return self._cond.wait_for(lambda: bool(self._free()), timeout_s)
 
@@ -82,9 +84,10 @@ class MemoryOutbox:
         with self._cond:
             self._boundary = len(self._entries)
 
-    def claim(self, limit: int, order: Order) -> list[StoredEvent]:
-        """Events that wait and are not claimed yet, at most ``limit``."""
+    def claim(self, limit: int, order: Order, without: Collection[str] = ()) -> list[StoredEvent]:
+        """Events that wait and are not claimed yet, at most ``limit``, none of the topics ``without``."""
         with self._cond:
+            self._left_out = frozenset(without)
             free = self._free()
             if order == "live_first":
                 free.sort(key=lambda entry: (entry.event.rowid <= self._boundary, entry.event.rowid))
@@ -118,6 +121,7 @@ class MemoryOutbox:
         with self._cond:
             for entry in self._entries:
                 entry.claimed = False
+            self._left_out = frozenset()
             self._cond.notify_all()
 
     def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:

@@ -8,7 +8,7 @@ import fcntl
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -121,18 +121,19 @@ class SqliteOutbox:
             return self._reader.state(camera)
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleep until there may be something to claim; whether there may."""
+        """Sleep until there may be something to claim, of the topics that the last claim took; whether there may."""
         with self._cond:
-            return self._cond.wait_for(lambda: self._totals.count[WAITING] > len(self._claims), timeout_s)
+            return self._cond.wait_for(lambda: self._claims.may_take(self._newest), timeout_s)
 
     def connected(self) -> None:
         """A connection is made: whatever is stored by now is historical on it, and not live."""
         with self._cond:
             self._claims.connected(self._newest)
 
-    def claim(self, limit: int, order: Order) -> list[StoredEvent]:
-        """Events that wait and are not claimed yet, at most ``limit``."""
+    def claim(self, limit: int, order: Order, without: Collection[str] = ()) -> list[StoredEvent]:
+        """Events that wait and are not claimed yet, at most ``limit``, none of the topics ``without``."""
         with self._cond:
+            self._claims.leave_out(without)
             return self._claims.take(self._reader, limit, order, self._newest)
 
     def done(self, rowids: Sequence[int]) -> None:

@@ -24,7 +24,6 @@ from edgevision.mqtt.lanes import Lanes
 log = structlog.get_logger(__name__)
 
 ECHO_TIMEOUT_S = 5.0
-MOST_HELD = 5000  # claimed events whose topics do not flow; beyond, nothing more is claimed
 _OF_THE_TOPIC = frozenset({NOT_AUTHORIZED, TOPIC_INVALID})
 _IDLE_S = 0.5
 _BUSY_S = 0.02
@@ -45,7 +44,7 @@ class Sender:
         self._outbox = outbox
         self._settings = settings
         self._echoing = settings.protocol == "3.1.1"
-        self._lanes = Lanes(trusting=not self._echoing)
+        self._lanes = Lanes(settings.order, trusting=not self._echoing)
         self._in_flight: dict[int, StoredEvent] = {}
         self._echoes: dict[str, tuple[StoredEvent, bytes, float]] = {}
         outbox.connected()
@@ -60,14 +59,14 @@ class Sender:
         self.settle(0.0)
         self._missing_echoes()
         room = self._connection.window - len(self._in_flight)
-        if room > 0 and self._lanes.waiting < MOST_HELD:
-            self._lanes.offer(self._outbox.claim(room, self._settings.order))
+        if room > 0:
+            self._lanes.offer(self._outbox.claim(room, self._settings.order, self._lanes.full))
         for event in list(self._lanes.ready(room, time.monotonic())):
             self._send(event)
 
     def wait(self) -> None:
         """Sleep until something may have changed."""
-        if self._in_flight or self._lanes.waiting >= MOST_HELD:
+        if self._in_flight:
             self.settle(_ACK_S)
         elif self._echoes:
             self._outbox.wait(_ACK_S)
@@ -114,13 +113,11 @@ class Sender:
             return  # a retained document or a reply; or an event whose echo decides
         lane = self._lanes[event.topic]
         if code >= FAILURE:
+            lane.returned(event)
             together = lane.refused(time.monotonic()) if code in _OF_THE_TOPIC else []
-            lane.probe = None
             self._refuse([event, *together], code, "refused by the broker")
         elif code == NO_MATCHING_SUBSCRIBERS and self._settings.no_subscribers == "keep":
-            lane.flows, lane.probe = False, None
-            lane.retry_s = time.monotonic() + lane.delay_s
-            lane.waiting.appendleft(event)
+            lane.unwanted(event, time.monotonic())
         else:
             lane.accepted()
             done.append(event.rowid)

@@ -140,6 +140,41 @@ def test_strict_order_ignores_the_connection(outbox: Outbox) -> None:
     assert tracks(outbox.claim(10, "strict")) == [0, 1, 2, 3]
 
 
+def test_a_topic_that_is_left_out_hides_no_other_and_goes_on_where_it_was(outbox: Outbox) -> None:
+    door, gate = crossing(0).topic, crossing(0, camera="gate").topic
+    outbox.append([crossing(n, camera=("door", "gate")[n % 2]) for n in range(10)])
+    assert outbox.flush(5)
+    assert tracks(outbox.claim(2, "strict")) == [0, 1]
+    assert tracks(outbox.claim(2, "strict", {door})) == [3, 5]
+    assert tracks(outbox.claim(10, "strict", {door})) == [7, 9]
+    assert outbox.claim(10, "strict", {door, gate}) == []
+    fill(outbox, 1, first=10)
+    assert outbox.claim(10, "strict", {door}) == []
+    assert not outbox.wait(0.01), "there is nothing but what was left out"
+    assert tracks(outbox.claim(4, "strict")) == [2, 4, 6, 8]
+    assert tracks(outbox.claim(4, "strict")) == [10]
+
+
+def test_what_waits_again_while_its_topic_is_left_out_is_not_forgotten(outbox: Outbox) -> None:
+    outbox.connected()
+    fill(outbox, 4)
+    first = outbox.claim(2, "live_first")[0]
+    left_out = {first.topic, "edgevision/plant/box/device/health/publish_refused"}
+    assert outbox.claim(10, "live_first", left_out) == []
+    outbox.refused(first.rowid, 0x87, "not authorised")
+    assert outbox.flush(5)
+    assert outbox.claim(10, "live_first", left_out) == []
+    again = outbox.claim(10, "live_first", left_out - {first.topic})
+    assert tracks(again) == [0, 2, 3]
+    outbox.done([event.rowid for event in again])
+    assert outbox.claim(10, "live_first", left_out) == []
+    assert outbox.resend("door", None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == 3
+    assert outbox.claim(10, "live_first", left_out) == []
+    assert tracks(outbox.claim(10, "live_first", left_out - {first.topic})) == [0, 2, 3]
+    outbox.release()
+    assert tracks(outbox.claim(10, "live_first", left_out - {first.topic})) == [0, 1, 2, 3]
+
+
 def test_a_refused_event_waits_again_and_is_parked_after_the_fifth_time(outbox: Outbox) -> None:
     fill(outbox, 2)
     first, second = outbox.claim(2, "strict")

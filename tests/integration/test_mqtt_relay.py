@@ -296,6 +296,21 @@ def test_an_event_too_large_for_the_broker_is_refused_and_the_next_one_flows(
     wait_until(lambda: device.outbox.health().facts["parked"] == 1)
 
 
+def test_events_that_nobody_wants_are_kept_in_order_and_stop_no_others(
+    device_at: Callable[..., Device], mosquitto: Callable[..., Mosquitto]
+) -> None:
+    broker = mosquitto()
+    broker.start()
+    with Consumer(reader(broker.port), [event_filter(camera="door", family="traffic")]) as consumer:
+        device = device_at(broker.port, no_subscribers="keep")
+        device.emit(6000, "yard")
+        device.emit(5, "door")
+        assert [item.event.data.track_id for item in received(consumer, 5)] == list(range(6001, 6006))
+    with Consumer(reader(broker.port), [event_filter(camera="yard", family="traffic")]) as consumer:
+        assert [item.event.data.track_id for item in received(consumer, 6000)] == list(range(1, 6001))
+    wait_until(lambda: device.waiting() == 0)
+
+
 def test_what_overflowed_at_the_broker_comes_by_resend(
     device_at: Callable[..., Device], mosquitto: Callable[..., Mosquitto], tmp_path: Path
 ) -> None:

@@ -460,7 +460,8 @@ def test_age_is_that_of_the_oldest_waiting_event(open_outbox: Open) -> None:
 def test_claims_use_the_index_however_much_is_done(open_outbox: Open, folder: Path) -> None:
     open_outbox()
     queries = {
-        "SELECT n FROM events WHERE status = 0 AND n > 5 AND n <= 10 ORDER BY n LIMIT 3": "events_by_status",
+        "SELECT n, topic FROM events JOIN streams USING (stream)"
+        " WHERE status = 0 AND n > 5 AND n <= 10 AND topic NOT IN ('a', 'b') ORDER BY n LIMIT 3": "events_by_status",
         "SELECT n FROM events WHERE status <> 1 ORDER BY priority, n LIMIT 3": "events_by_priority",
     }
     with closing(sqlite3.connect(folder / "outbox.sqlite", isolation_level=None)) as connection:
