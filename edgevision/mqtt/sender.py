@@ -98,10 +98,11 @@ class Sender:
 
     def _send(self, event: StoredEvent) -> None:
         body = stamp(event.body, historical=event.historical, published=datetime.now(timezone.utc))
+        lane = self._lanes[event.topic]
         if not self._connection.fits(event.topic, body):
+            lane.returned(event)
             self._refuse([event], PACKET_TOO_LARGE, f"{len(body)} bytes are more than the broker takes")
             return
-        lane = self._lanes[event.topic]
         if self._echoing and not lane.flows:
             self._connection.subscribe(event.topic)
             self._echoes[event.topic] = (event, body, time.monotonic() + ECHO_TIMEOUT_S)
