@@ -96,7 +96,7 @@ def one_run(folder: Path, durability: Durability, count: int, waiting: int) -> l
         rates.append(measure(f"claim and done, {durability}", count, lambda: drain(outbox, count, "strict")))
         if waiting:
             append_all(outbox, drafts(builder, waiting))
-            outbox.release()
+            outbox.connected()
             name = f"claim and done, {durability}, {waiting} waiting"
             rates.append(measure(name, count, lambda: drain(outbox, min(count, waiting), "live_first")))
         outbox.close()

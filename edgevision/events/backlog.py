@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -38,9 +39,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """Done events that are wanted again: camera, family, from and to."""
+    """Done events that are wanted again: camera, family, from and to; ``chosen`` hears which, before the commit."""
 
     span: tuple[str | None, str | None, str, str]
+    chosen: Callable[[Sequence[int]], None]
     result: Future[Resent] = field(default_factory=Future)
 
 

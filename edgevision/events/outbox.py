@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -127,19 +127,25 @@ class SqliteOutbox:
             return self._reader.state(camera)
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleep until there may be something to claim; whether there may."""
+        """Sleep until there may be something to claim, of the topics that the last claim took; whether there may."""
         with self._cond:
-            return self._cond.wait_for(lambda: self._totals.count[WAITING] > len(self._claims), timeout_s)
+            return self._cond.wait_for(lambda: self._claims.may_take(self._newest), timeout_s)
 
-    def claim(self, limit: int, order: Order) -> list[StoredEvent]:
-        """Events that wait and are not claimed yet, at most ``limit``."""
+    def connected(self) -> None:
+        """A connection is made: whatever is stored by now is historical on it, and not live."""
         with self._cond:
+            self._claims.connected(self._newest)
+
+    def claim(self, limit: int, order: Order, without: Collection[str] = ()) -> list[StoredEvent]:
+        """Events that wait and are not claimed yet, at most ``limit``, none of the topics ``without``."""
+        with self._cond:
+            self._claims.leave_out(without)
             return self._claims.take(self._reader, limit, order, self._newest)
 
     def done(self, rowids: Sequence[int]) -> None:
         """The broker has acknowledged these."""
         with self._cond:
-            new = self._claims.settle(rowids)
+            new = self._claims.finish(rowids)
         if new:
             self._writer.put(Done(tuple(new)))
 
@@ -158,13 +164,8 @@ class SqliteOutbox:
     def release(self) -> None:
         """The connection is gone: whatever is claimed waits again."""
         with self._cond:
-            self._claims.release(self._newest)
+            self._claims.release()
             self._cond.notify_all()
-
-    def last_rowid(self) -> int:
-        """Rowid of the newest committed event, 0 when there was none."""
-        with self._cond:
-            return self._newest
 
     def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> Resent:
         """Put done and parked events with from ≤ time < to (RFC 3339 with zone) back into the queue, as many as fit.
@@ -172,7 +173,7 @@ class SqliteOutbox:
         Raises:
             OutboxError: A time cannot be read, or nothing can be written now.
         """
-        item = Resend((camera, family, utc_text(from_utc), utc_text(to_utc)))
+        item = Resend((camera, family, utc_text(from_utc), utc_text(to_utc)), self._sent_again)
         self._writer.put(item)
         try:
             return item.result.result(RESEND_TIMEOUT_S)
@@ -216,6 +217,10 @@ class SqliteOutbox:
     def _in_flight(self) -> frozenset[int]:
         with self._cond:
             return self._claims.excluded
+
+    def _sent_again(self, rowids: Sequence[int]) -> None:
+        with self._cond:
+            self._claims.again(rowids)
 
     def _committed(self, backlog: Backlog) -> None:
         with self._cond:

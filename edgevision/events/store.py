@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from edgevision.events.base import Resent
-
 WAITING, DONE, PARKED = 0, 1, 2
 DELIVERED = -1
 """Priority of an event that was done and is sent again: below all others, since nobody loses it."""
@@ -177,12 +175,15 @@ class Store:
         self.totals.move(found[2], WAITING, target)
         return found[0], found[1]
 
-    def resend(self, span: tuple[str | None, str | None, str, str], room: int) -> Resent:
+    def resend(self, span: tuple[str | None, str | None, str, str], room: int) -> tuple[list[int], list[str]]:
         """Done and parked events of a camera, a family and a span of time wait again, oldest first.
 
         Args:
             span: Camera, family, from and to.
             room: Bytes that done events may take; parked ones count as pending already.
+
+        Returns:
+            Rowids of those, and times of the events there is no room for.
         """
         camera, family, *times = span
         found = self._db.execute(
@@ -208,7 +209,7 @@ class Store:
             " WHERE n = ?",
             chosen,
         )
-        return Resent(len(chosen), len(left_out), left_out[0] if left_out else None)
+        return [n for _, n in chosen], left_out
 
     def put_back(self, excess: int, in_flight: frozenset[int]) -> None:
         """Events that were delivered before are done again, newest first, until ``excess`` bytes are free."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import structlog
 
 from edgevision.errors import OutboxError, OutboxFull
-from edgevision.events.backlog import Backlog, Item, Refused, encode_draft
+from edgevision.events.backlog import Backlog, Item, Refused, Resend, encode_draft
+from edgevision.events.base import Resent
 from edgevision.events.budget import Budget
 from edgevision.events.database import disk_full
 from edgevision.events.notices import PARK_AFTER, Notices
@@ -204,7 +205,7 @@ class Writer:
             store.finish(backlog.done)
             for refused in backlog.refused:
                 self._refuse(refused)
-            moved = [(resend, store.resend(resend.span, self._budget.room)) for resend in backlog.resends]
+            moved = [(resend, self._resend(resend)) for resend in backlog.resends]
             if backlog.lost:
                 lost = [{"topic": topic, "count": count} for topic, count in sorted(backlog.lost.items())]
                 store.insert([encode_draft(self._notices.gap("disk_full", lost))])
@@ -213,6 +214,11 @@ class Writer:
         self.lost += given_up
         for resend, resent in moved:
             resend.result.set_result(resent)
+
+    def _resend(self, resend: Resend) -> Resent:
+        rowids, left_out = self._store.resend(resend.span, self._budget.room)
+        resend.chosen(rowids)
+        return Resent(len(rowids), len(left_out), left_out[0] if left_out else None)
 
     def _refuse(self, refused: Refused) -> None:
         found = self._store.refuse(refused.rowid, park=refused.attempts >= PARK_AFTER)
