@@ -263,7 +263,7 @@ def _latencies(folder: Path, port: int, durability: str, count: int) -> list[flo
         thread.start()
     while not relay.health().ok:
         time.sleep(0.01)
-    appended, first = [], outbox.last_rowid()
+    appended = []
     for _ in range(count):
         now = datetime.now(timezone.utc)
         occurrence = Occurrence("traffic", "crossed", FrameTime(now, 0.0), DATA, size=(1920, 1080))
@@ -278,7 +278,7 @@ def _latencies(folder: Path, port: int, durability: str, count: int) -> list[flo
     for thread in threads:
         thread.join()
     outbox.close()
-    return [(outbox.acknowledged[first + 1 + n] - began) * 1e3 for n, began in enumerate(appended)]
+    return [(outbox.acknowledged[rowid] - began) * 1e3 for rowid, began in enumerate(appended, 1)]
 
 
 def _infer_forever(stop: threading.Event) -> None:

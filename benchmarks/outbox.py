@@ -26,8 +26,8 @@ from rich.table import Table
 
 from edgevision.events.base import CameraState, Draft, Order
 from edgevision.events.build import EventBuilder
+from edgevision.events.database import Durability
 from edgevision.events.outbox import OutboxSettings, SqliteOutbox
-from edgevision.events.store import Durability
 from edgevision.types import FrameTime, Occurrence
 
 BUDGET_PER_S = 5000
@@ -96,7 +96,7 @@ def one_run(folder: Path, durability: Durability, count: int, waiting: int) -> l
         rates.append(measure(f"claim and done, {durability}", count, lambda: drain(outbox, count, "strict")))
         if waiting:
             append_all(outbox, drafts(builder, waiting))
-            outbox.release()
+            outbox.connected()
             name = f"claim and done, {durability}, {waiting} waiting"
             rates.append(measure(name, count, lambda: drain(outbox, min(count, waiting), "live_first")))
         outbox.close()

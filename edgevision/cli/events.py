@@ -1,25 +1,23 @@
-"""`edgevision events`: read events, keep them, describe them."""
+"""`edgevision events`: read events, keep them, ask for them again, describe them."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from edgevision.cli import connection
+from edgevision.errors import ConfigError, Problem, PublishError
+
 if TYPE_CHECKING:
     from rich.text import Text
 
     from edgevision.events.schema import AnyEvent
-    from edgevision.mqtt.client import MqttSettings
 
-app = typer.Typer(help="Events: read them, keep them, describe them.", no_args_is_help=True)
+app = typer.Typer(help="Events: read them, keep them, ask for them again, describe them.", no_args_is_help=True)
 
-_HOST = typer.Option("127.0.0.1", help="The broker.")
-_PORT = typer.Option(1883, help="Its port.")
-_PROTOCOL = typer.Option("5", help="MQTT version: 5 or 3.1.1.")
-_USER = typer.Option(None, envvar="EDGEVISION_MQTT_USER", help="User name.")
-_PASSWORD = typer.Option(None, envvar="EDGEVISION_MQTT_PASSWORD", help="Password; better given by the environment.")
 _TOPICS = typer.Option([], "--topic", help="Subscription filter, several allowed; all events by default.")
 _IDLE = typer.Option(None, "--idle-s", help="End when nothing has come for so many seconds.")
 _COLOURS = {"defect": "red", "traffic": "cyan", "detection": "blue", "health": "yellow"}
@@ -27,14 +25,18 @@ _COLOURS = {"defect": "red", "traffic": "cyan", "detection": "blue", "health": "
 
 @app.command()
 def tail(  # noqa: PLR0913 - options of a command line
-    host: str = _HOST,
-    port: int = _PORT,
-    protocol: str = _PROTOCOL,
-    user: str | None = _USER,
-    password: str | None = _PASSWORD,
+    *,
+    host: str = connection.HOST,
+    port: int | None = connection.PORT,
+    protocol: str = connection.PROTOCOL,
+    user: str | None = connection.USER,
+    password: str | None = connection.PASSWORD,
+    tls: bool = connection.TLS,
+    ca: Path | None = connection.CA,
+    cert: Path | None = connection.CERT,
+    key: Path | None = connection.KEY,
     topics: list[str] = _TOPICS,
     idle_s: float | None = _IDLE,
-    *,
     count: int | None = typer.Option(None, help="End after so many events."),
     as_json: bool = typer.Option(False, "--json", help="Whole events, one a line."),
 ) -> None:
@@ -44,9 +46,11 @@ def tail(  # noqa: PLR0913 - options of a command line
     from edgevision.events.codec import encode
     from edgevision.mqtt.consumer import Consumer, Gap
 
+    encryption = connection.encryption(tls=tls, ca=ca, cert=cert, key=key)
+    settings = connection.settings(host, port, protocol, (user, password), encryption)
     console = Console()
     seen = 0
-    with Consumer(_settings(host, port, protocol, user, password), topics) as consumer:
+    with Consumer(settings, topics) as consumer:
         try:
             for item in consumer.events(idle_s):
                 if isinstance(item, Gap):
@@ -65,17 +69,21 @@ def tail(  # noqa: PLR0913 - options of a command line
 
 
 @app.command()
-def sink(  # noqa: PLR0913, PLR0917 - options of a command line
+def sink(  # noqa: PLR0913 - options of a command line
     kind: str = typer.Argument(..., metavar="sqlite|postgres", help="Where to."),
     target: str = typer.Argument(..., help="A file for sqlite, a connection string for postgres."),
-    host: str = _HOST,
-    port: int = _PORT,
-    protocol: str = _PROTOCOL,
-    user: str | None = _USER,
-    password: str | None = _PASSWORD,
+    *,
+    host: str = connection.HOST,
+    port: int | None = connection.PORT,
+    protocol: str = connection.PROTOCOL,
+    user: str | None = connection.USER,
+    password: str | None = connection.PASSWORD,
+    tls: bool = connection.TLS,
+    ca: Path | None = connection.CA,
+    cert: Path | None = connection.CERT,
+    key: Path | None = connection.KEY,
     topics: list[str] = _TOPICS,
     idle_s: float | None = _IDLE,
-    *,
     client_id: str = typer.Option("edgevision-sink", help="The broker keeps what comes for this id while we are away."),
     share: str | None = typer.Option(None, help="Share the work with other sinks of this name."),
 ) -> None:
@@ -86,8 +94,9 @@ def sink(  # noqa: PLR0913, PLR0917 - options of a command line
     if kind not in {"sqlite", "postgres"}:
         typer.echo(f"error: {kind!r} is no kind of sink; allowed: sqlite, postgres", err=True)
         raise typer.Exit(2)
+    encryption = connection.encryption(tls=tls, ca=ca, cert=cert, key=key)
+    settings = connection.settings(host, port, protocol, (user, password), encryption)
     writer: Sink = SqliteSink(Path(target)) if kind == "sqlite" else PostgresSink(target)
-    settings = _settings(host, port, protocol, user, password)
     written = 0
     try:
         with Consumer(settings, topics, client_id=client_id, share=share) as consumer:
@@ -101,6 +110,47 @@ def sink(  # noqa: PLR0913, PLR0917 - options of a command line
 
 
 @app.command()
+def resend(  # noqa: PLR0913 - options of a command line
+    place: str = typer.Argument(..., metavar="SITE/DEVICE", help="Which device."),
+    *,
+    first: str = typer.Option(..., "--from", help="Time of the first event, e.g. 2026-01-31T06:00:00Z."),
+    end: str = typer.Option(..., "--to", help="Time after the last event."),
+    camera: str | None = typer.Option(None, help="Events of this camera only."),
+    family: str | None = typer.Option(None, help="Events of this family only, e.g. traffic."),
+    host: str = connection.HOST,
+    port: int | None = connection.PORT,
+    protocol: str = connection.PROTOCOL,
+    user: str | None = connection.USER,
+    password: str | None = connection.PASSWORD,
+    tls: bool = connection.TLS,
+    ca: Path | None = connection.CA,
+    cert: Path | None = connection.CERT,
+    key: Path | None = connection.KEY,
+    as_json: bool = typer.Option(False, "--json", help="The device's answer as JSON."),
+) -> None:
+    """Have a device send events of a span of time again; it must allow the command (`commands: {verbs: [resend]}`)."""
+    from edgevision.events.times import utc_text
+    from edgevision.mqtt.consumer import ask
+
+    encryption = connection.encryption(tls=tls, ca=ca, cert=cert, key=key)
+    settings = connection.settings(host, port, protocol, (user, password), encryption)
+    wanted = {"from": utc_text(first), "to": utc_text(end), "source": camera, "family": family}
+    site, device = _place(place, family)
+    answer = ask(settings, site, device, "resend", wanted)
+    if not answer.get("ok"):
+        raise PublishError(f"device {place}: {answer.get('error', 'it does not say why not')}")
+    told = {name: answer[name] for name in ("events", "left_out", "next") if name in answer}
+    left_out = told.get("left_out", 0)
+    if as_json:
+        typer.echo(json.dumps(told))
+    else:
+        typer.echo(f"{told['events']} events will come")
+    if left_out and not as_json:
+        typer.echo(f"no room for {left_out} more; when these have come ask again with --from {told['next']}", err=True)
+    raise typer.Exit(1 if left_out else 0)
+
+
+@app.command()
 def contract(out: Path = typer.Option(..., help="Folder to write.")) -> None:
     """Write the JSON Schemas of all events and asyncapi.yaml."""
     from edgevision.events.asyncapi import write_contract
@@ -109,21 +159,24 @@ def contract(out: Path = typer.Option(..., help="Folder to write.")) -> None:
     typer.echo(f"contract written to {out}")
 
 
-def _settings(host: str, port: int, protocol: str, user: str | None, password: str | None) -> MqttSettings:
-    from pydantic import ValidationError
+def _place(text: str, family: str | None) -> tuple[str, str]:
+    """Site and device of an argument SITE/DEVICE.
 
-    from edgevision.errors import ConfigError, Problem
-    from edgevision.mqtt.client import MqttSettings
+    Raises:
+        ConfigError: It is not of that form, or there is no such family.
+        EventError: One of them is no name.
+    """
+    from edgevision.events.schema import EVENT_TYPES
+    from edgevision.events.topics import DEVICE, EventTopic
 
-    if protocol not in {"5", "3.1.1"}:
-        raise ConfigError([Problem("--protocol", "", f"{protocol!r} is no MQTT version; allowed: 5, 3.1.1")])
-    document = {"host": host, "port": port, "protocol": protocol, "username": user, "password": password}
-    try:
-        return MqttSettings.model_validate(document)
-    except ValidationError as exc:
-        problems = [Problem(f"--{error['loc'][0]}" if error["loc"] else "broker", "", error["msg"])
-                    for error in exc.errors(include_url=False, include_input=False)]  # fmt: skip
-        raise ConfigError(problems) from exc
+    families = sorted({known for known, _ in EVENT_TYPES})
+    if family is not None and family not in families:
+        raise ConfigError([Problem("--family", "", f"{family!r} is no family; allowed: {', '.join(families)}")])
+    site, slash, device = text.partition("/")
+    if not slash:
+        raise ConfigError([Problem("device", "", f"{text!r} names no device; expected SITE/DEVICE, e.g. plant1/box3")])
+    EventTopic(site, device, DEVICE, "health", "started")  # knows what a name is
+    return site, device
 
 
 def _line(event: AnyEvent) -> Text:

@@ -261,8 +261,7 @@ class Assembly:
             msg = "resend takes source, family, from and to; from and to are needed"
             raise EventError(msg)
         texts = {key: str(value) for key, value in document.items() if value is not None}
-        count = self.outbox.resend(texts.get("source"), texts.get("family"), texts["from"], texts["to"])
-        return {"events": count}
+        return self.outbox.resend(texts.get("source"), texts.get("family"), texts["from"], texts["to"]).answer()
 
     def _serve(self) -> tuple[HttpServer, Stage] | None:
         http = self.settings.http

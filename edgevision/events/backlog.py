@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from edgevision.events.base import CameraState, Draft
+from edgevision.events.base import CameraState, Draft, Resent
 from edgevision.events.codec import dump
 from edgevision.events.store import Encoded, EncodedState
 
@@ -38,13 +39,21 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """Done events that are wanted again: camera, family, from and to."""
+    """Done events that are wanted again: camera, family, from and to; ``chosen`` hears which, before the commit."""
 
     span: tuple[str | None, str | None, str, str]
-    result: Future[int] = field(default_factory=Future)
+    chosen: Callable[[Sequence[int]], None]
+    result: Future[Resent] = field(default_factory=Future)
 
 
-Item = Append | Done | Refused | Resend
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Events that an earlier process lost and could not announce, by topic."""
+
+    counts: Counter[str]
+
+
+Item = Append | Done | Refused | Resend | Lost
 
 
 @dataclass(slots=True)
@@ -73,6 +82,8 @@ class Backlog:
                 self.refused.append(item)
             case Resend():
                 self.resends.append(item)
+            case Lost(counts):
+                self.lost.update(counts)
 
     def trim(self, limit: int) -> int:
         """Give up the oldest events beyond ``limit``; how many went."""
@@ -80,6 +91,10 @@ class Backlog:
         for _ in range(over):
             self.lost[self.events.popleft().topic] += 1
         return over
+
+    def forfeit(self) -> Counter[str]:
+        """All that is lost when this is never committed, by topic."""
+        return self.lost + Counter(event.topic for event in self.events)
 
 
 def encode_draft(draft: Draft) -> Encoded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -54,6 +54,8 @@ class StoredEvent:
         topic: Where it goes.
         body: The JSON document, UTF-8, final but for ``historical`` and ``publishedat``.
         attempts: How often a broker has refused it.
+        historical: Whether it was there before the present connection, or had been done or parked and is sent again;
+            known once it is claimed.
     """
 
     rowid: int
@@ -61,6 +63,28 @@ class StoredEvent:
     topic: str
     body: bytes
     attempts: int
+    historical: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """What a resend has put back into the queue.
+
+    Attributes:
+        events: How many events will be sent again.
+        left_out: How many more were wanted; there is no room for them until others have gone.
+        next_utc: Time of the oldest that was left out, RFC 3339: where to ask again from; ``None`` when none was.
+    """
+
+    events: int
+    left_out: int = 0
+    next_utc: str | None = None
+
+    def answer(self) -> dict[str, int | str]:
+        """For the answer to the command ``resend``."""
+        if self.next_utc is None:
+            return {"events": self.events}
+        return {"events": self.events, "left_out": self.left_out, "next": self.next_utc}
 
 
 class Outbox(Protocol):
@@ -88,11 +112,18 @@ class Outbox(Protocol):
         ...
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleep until there may be something to claim; whether there may."""
+        """Sleep until there may be something to claim, of the topics that the last claim took; whether there may."""
         ...
 
-    def claim(self, limit: int, order: Order) -> list[StoredEvent]:
-        """Events that wait and are not claimed yet; they stay claimed until ``done``, ``refused`` or ``release``."""
+    def connected(self) -> None:
+        """A connection is made: whatever is stored by now is historical on it, and not live."""
+        ...
+
+    def claim(self, limit: int, order: Order, without: Collection[str] = ()) -> list[StoredEvent]:
+        """Events that wait and are not claimed yet, none of the topics ``without``.
+
+        They stay claimed until ``done``, ``refused`` or ``release``.
+        """
         ...
 
     def done(self, rowids: Sequence[int]) -> None:
@@ -107,12 +138,12 @@ class Outbox(Protocol):
         """The connection is gone: whatever is claimed waits again."""
         ...
 
-    def last_rowid(self) -> int:
-        """Rowid of the newest committed event, 0 when there was none."""
-        ...
+    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> Resent:
+        """Put done (in the resend window) and parked events with from ≤ time < to back into the queue.
 
-    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
-        """Put done (in the resend window) and parked events with from ≤ time < to back into the queue; how many.
+        No event that has not been sent goes for it: what does not fit into the byte budget, the newest, is left out.
+
+        From then on they are historical, whenever they were appended.
 
         Raises:
             OutboxError: A time is no RFC 3339 time with zone, or nothing can be written now.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from edgevision.events.base import Order, StoredEvent
@@ -11,34 +12,56 @@ from edgevision.events.base import Order, StoredEvent
 class WaitingRows(Protocol):
     """Where waiting events are read."""
 
-    def waiting(self, after: int, until: int, limit: int) -> list[StoredEvent]:
-        """Waiting events with ``after`` < rowid <= ``until``, oldest first."""
+    def waiting(self, after: int, until: int, limit: int, without: Collection[str]) -> list[StoredEvent]:
+        """Waiting events with ``after`` < rowid <= ``until``, oldest first, none of the topics ``without``."""
         ...
 
 
-class Claims:
-    """Claimed events and two cursors: into what is older and what is newer than the present connection.
+@dataclass(slots=True)
+class _Place:
+    """How far has been read: into what is older and into what is newer than the present connection."""
 
-    Every waiting event at or before a cursor is excluded; one that ceases to be excluded without being done moves the
-    cursor back. So a claim reads what it hands out and no more. Used under the outbox's lock.
+    old: int
+    live: int
+
+    def back_to(self, other: _Place) -> None:
+        self.old, self.live = min(self.old, other.old), min(self.live, other.live)
+
+
+class Claims:
+    """Claimed events and the place up to which others have been read.
+
+    Every waiting event at or before the place is excluded; one that ceases to be excluded without being done moves the
+    place back. So a claim reads what it hands out and no more. A topic that is left out keeps the place where that
+    began, and takes it up again. Used under the outbox's lock.
 
     Args:
-        newest: Rowid of the newest event.
+        newest: Rowid of the newest event; all are old until a connection is made.
     """
 
     def __init__(self, newest: int) -> None:
         self._held: dict[int, int] = {}  # rowid -> attempts
         self._settling: set[int] = set()  # handed to the writer: done or refused, not committed yet
+        self._again: set[int] = set()  # newer than the connection, but done or parked before
         self._boundary = newest
-        self._old, self._live = 0, newest
+        self._place = _Place(0, newest)
+        self._left_out: dict[str, _Place] = {}
 
     @property
     def excluded(self) -> frozenset[int]:
         """Rowids that cannot be claimed now."""
         return frozenset(self._held) | self._settling
 
-    def __len__(self) -> int:
-        return len(self._held) + len(self._settling)
+    def may_take(self, newest: int) -> bool:
+        """Whether something may be there that was not read yet."""
+        return self._place.old < self._boundary or self._place.live < newest
+
+    def leave_out(self, topics: Collection[str]) -> None:
+        """From now on take nothing of these topics, and again of those that were left out before."""
+        for topic in self._left_out.keys() - set(topics):
+            self._place.back_to(self._left_out.pop(topic))
+        for topic in topics:
+            self._left_out.setdefault(topic, replace(self._place))
 
     def take(self, rows: WaitingRows, limit: int, order: Order, newest: int) -> list[StoredEvent]:
         """Claim up to ``limit`` events."""
@@ -47,21 +70,24 @@ class Claims:
             if len(taken) < limit:
                 taken += self._part(rows, limit - len(taken), newest, live=live)
         self._held.update((event.rowid, event.attempts) for event in taken)
-        return taken
+        return [replace(event, historical=True) if self._historical(event.rowid) else event for event in taken]
+
+    def _historical(self, rowid: int) -> bool:
+        return rowid <= self._boundary or rowid in self._again
 
     def _part(self, rows: WaitingRows, limit: int, newest: int, *, live: bool) -> list[StoredEvent]:
-        after, until = (self._live, newest) if live else (self._old, self._boundary)
+        after, until = (self._place.live, newest) if live else (self._place.old, self._boundary)
         if after >= until:
             return []
         excluded = self.excluded
         ahead = sum(after < n <= until for n in excluded)
-        found = rows.waiting(after, until, limit + ahead)
+        found = rows.waiting(after, until, limit + ahead, self._left_out)
         fresh = [event for event in found if event.rowid not in excluded][:limit]
         reached = fresh[-1].rowid if len(fresh) == limit else until
         if live:
-            self._live = reached
+            self._place.live = reached
         else:
-            self._old = reached
+            self._place.old = reached
         return fresh
 
     def settle(self, rowids: Iterable[int]) -> list[int]:
@@ -70,6 +96,12 @@ class Claims:
         for n in new:
             self._held.pop(n, None)
         self._settling.update(new)
+        return new
+
+    def finish(self, rowids: Iterable[int]) -> list[int]:
+        """Settle what is done."""
+        new = self.settle(rowids)
+        self._again.difference_update(new)  # now, since the commit that makes it done may also make it wait again
         return new
 
     def attempts(self, rowid: int) -> int | None:
@@ -81,17 +113,31 @@ class Claims:
         self._settling.difference_update(done)
         for n in refused:
             self._settling.discard(n)
-            if n > self._boundary:
-                self._live = min(self._live, n - 1)
-            else:
-                self._old = min(self._old, n - 1)
+            for place in (self._place, *self._left_out.values()):
+                if n > self._boundary:
+                    place.live = min(place.live, n - 1)
+                else:
+                    place.old = min(place.old, n - 1)
+
+    def again(self, rowids: Iterable[int]) -> None:
+        """These are about to be sent again. Told before the commit, so that none can be claimed as if it were live."""
+        self._again.update(n for n in rowids if n > self._boundary)
 
     def rewind(self) -> None:
-        """Old events wait again."""
-        self._old, self._live = 0, self._boundary
+        """Whatever is not excluded waits again."""
+        start = _Place(0, self._boundary)
+        for place in (self._place, *self._left_out.values()):
+            place.back_to(start)
 
-    def release(self, newest: int) -> None:
-        """Nobody holds anything any more; what is there now counts as old."""
+    def release(self) -> None:
+        """Nobody holds anything any more, and no topic is left out."""
         self._held.clear()
-        self._boundary = newest
+        self._left_out.clear()
         self.rewind()
+
+    def connected(self, newest: int) -> None:
+        """What is there now is old, and no topic is left out."""
+        self._boundary = newest
+        self._place = _Place(0, newest)
+        self._again.clear()
+        self._left_out.clear()

@@ -6,11 +6,11 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from edgevision.events.backlog import encode_draft, encode_state
-from edgevision.events.base import CameraState, Draft, Order, StoredEvent
+from edgevision.events.base import CameraState, Draft, Order, Resent, StoredEvent
 from edgevision.events.build import EventBuilder
 from edgevision.events.notices import PARK_AFTER, Notices
 from edgevision.events.times import utc_text
@@ -23,6 +23,7 @@ class _Entry:
     time: str
     status: str = "waiting"
     claimed: bool = False
+    again: bool = False  # done or parked before
 
 
 class MemoryOutbox:
@@ -39,6 +40,7 @@ class MemoryOutbox:
         self._states: dict[str, CameraState] = {}
         self._sequences: Counter[tuple[str, str]] = Counter()
         self._boundary = 0
+        self._left_out: frozenset[str] = frozenset()
 
     def append(self, drafts: Sequence[Draft], state: CameraState | None = None) -> None:
         """Keep events and state."""
@@ -69,22 +71,32 @@ class MemoryOutbox:
             return self._states.get(camera)
 
     def _free(self) -> list[_Entry]:
-        return [entry for entry in self._entries if entry.status == "waiting" and not entry.claimed]
+        waiting = (entry for entry in self._entries if entry.status == "waiting" and not entry.claimed)
+        return [entry for entry in waiting if entry.event.topic not in self._left_out]
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleep until there is something to claim; whether there is."""
+        """Sleep until there is something to claim, of the topics that the last claim took; whether there is."""
         with self._cond:
             return self._cond.wait_for(lambda: bool(self._free()), timeout_s)
 
-    def claim(self, limit: int, order: Order) -> list[StoredEvent]:
-        """Events that wait and are not claimed yet, at most ``limit``."""
+    def connected(self) -> None:
+        """A connection is made: whatever is stored by now is historical on it, and not live."""
         with self._cond:
+            self._boundary = len(self._entries)
+
+    def claim(self, limit: int, order: Order, without: Collection[str] = ()) -> list[StoredEvent]:
+        """Events that wait and are not claimed yet, at most ``limit``, none of the topics ``without``."""
+        with self._cond:
+            self._left_out = frozenset(without)
             free = self._free()
             if order == "live_first":
                 free.sort(key=lambda entry: (entry.event.rowid <= self._boundary, entry.event.rowid))
             for entry in free[:limit]:
                 entry.claimed = True
-            return [entry.event for entry in free[:limit]]
+            return [self._judged(entry) for entry in free[:limit]]
+
+    def _judged(self, entry: _Entry) -> StoredEvent:
+        return replace(entry.event, historical=entry.again or entry.event.rowid <= self._boundary)
 
     def done(self, rowids: Sequence[int]) -> None:
         """The broker has acknowledged these."""
@@ -109,16 +121,11 @@ class MemoryOutbox:
         with self._cond:
             for entry in self._entries:
                 entry.claimed = False
-            self._boundary = len(self._entries)
+            self._left_out = frozenset()
             self._cond.notify_all()
 
-    def last_rowid(self) -> int:
-        """Rowid of the newest event, 0 when there was none."""
-        with self._cond:
-            return len(self._entries)
-
-    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
-        """Put done and parked events with from ≤ time < to back into the queue; how many."""
+    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> Resent:
+        """Put done and parked events with from ≤ time < to back into the queue."""
         first, end = utc_text(from_utc), utc_text(to_utc)
 
         def wanted(entry: _Entry) -> bool:
@@ -127,14 +134,14 @@ class MemoryOutbox:
             return fits and entry.status != "waiting" and first <= entry.time < end
 
         with self._cond:
-            return self._move(wanted, "waiting")
+            return Resent(self._move(wanted, "waiting"))
 
     def _move(self, wanted: Callable[[_Entry], bool], status: str) -> int:
         chosen = [entry for entry in self._entries if wanted(entry)]
         for entry in chosen:
             entry.status, entry.claimed = status, False
             if status == "waiting":
-                entry.event = replace(entry.event, attempts=0)
+                entry.again, entry.event = True, replace(entry.event, attempts=0)
         self._cond.notify_all()
         return len(chosen)
 

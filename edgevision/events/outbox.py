@@ -8,7 +8,8 @@ import fcntl
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -18,13 +19,15 @@ from pydantic import Field
 
 from edgevision.config.settings import Settings
 from edgevision.errors import OutboxError
-from edgevision.events.backlog import Append, Backlog, Done, Refused, Resend, encode_draft, encode_state
-from edgevision.events.base import CameraState, Draft, Order, StoredEvent
+from edgevision.events.backlog import Append, Backlog, Done, Lost, Refused, Resend, encode_draft, encode_state
+from edgevision.events.base import CameraState, Draft, Order, Resent, StoredEvent
 from edgevision.events.build import EventBuilder
 from edgevision.events.claims import Claims
+from edgevision.events.database import Durability, connect
+from edgevision.events.lostnote import LostNote
 from edgevision.events.notices import PARK_AFTER, Notices
 from edgevision.events.reader import Reader
-from edgevision.events.store import DONE, PARKED, WAITING, Durability, Store, connect
+from edgevision.events.store import DONE, PARKED, WAITING, Store
 from edgevision.events.times import utc_text
 from edgevision.events.writer import Limits, Writer
 from edgevision.types import Health
@@ -82,15 +85,18 @@ class SqliteOutbox:
         self._claims = Claims(self._store.last_n)
         self._newest = self._store.last_n
         self._totals = self._store.totals.copy()
+        self._note = LostNote(path.with_name(path.name + ".lost"))
         limits = Limits(
             settings.max_bytes, settings.memory_events, settings.resend_max_bytes, settings.resend_hours * 3600
         )
         notices = Notices(builder)
-        self._writer = Writer(self._store, notices, limits, self._in_flight, self._committed)
+        self._writer = Writer(self._store, notices, limits, self._in_flight, self._committed, self._abandoned)
         self._writer.start()
         self._closed = False
         if self._set_aside is not None:
             self.append([notices.gap("corrupt", [])])
+        if lost := self._note.read():
+            self._writer.put(Lost(lost))
 
     def previous_boot(self) -> dict[str, Any] | None:
         """``bootid`` and ``last`` sequence number by topic of the process before this one, for ``health.started``."""
@@ -121,19 +127,25 @@ class SqliteOutbox:
             return self._reader.state(camera)
 
     def wait(self, timeout_s: float) -> bool:
-        """Sleep until there may be something to claim; whether there may."""
+        """Sleep until there may be something to claim, of the topics that the last claim took; whether there may."""
         with self._cond:
-            return self._cond.wait_for(lambda: self._totals.count[WAITING] > len(self._claims), timeout_s)
+            return self._cond.wait_for(lambda: self._claims.may_take(self._newest), timeout_s)
 
-    def claim(self, limit: int, order: Order) -> list[StoredEvent]:
-        """Events that wait and are not claimed yet, at most ``limit``."""
+    def connected(self) -> None:
+        """A connection is made: whatever is stored by now is historical on it, and not live."""
         with self._cond:
+            self._claims.connected(self._newest)
+
+    def claim(self, limit: int, order: Order, without: Collection[str] = ()) -> list[StoredEvent]:
+        """Events that wait and are not claimed yet, at most ``limit``, none of the topics ``without``."""
+        with self._cond:
+            self._claims.leave_out(without)
             return self._claims.take(self._reader, limit, order, self._newest)
 
     def done(self, rowids: Sequence[int]) -> None:
         """The broker has acknowledged these."""
         with self._cond:
-            new = self._claims.settle(rowids)
+            new = self._claims.finish(rowids)
         if new:
             self._writer.put(Done(tuple(new)))
 
@@ -152,21 +164,16 @@ class SqliteOutbox:
     def release(self) -> None:
         """The connection is gone: whatever is claimed waits again."""
         with self._cond:
-            self._claims.release(self._newest)
+            self._claims.release()
             self._cond.notify_all()
 
-    def last_rowid(self) -> int:
-        """Rowid of the newest committed event, 0 when there was none."""
-        with self._cond:
-            return self._newest
-
-    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
-        """Put done and parked events with from ≤ time < to (RFC 3339 with zone) back into the queue; how many.
+    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> Resent:
+        """Put done and parked events with from ≤ time < to (RFC 3339 with zone) back into the queue, as many as fit.
 
         Raises:
             OutboxError: A time cannot be read, or nothing can be written now.
         """
-        item = Resend((camera, family, utc_text(from_utc), utc_text(to_utc)))
+        item = Resend((camera, family, utc_text(from_utc), utc_text(to_utc)), self._sent_again)
         self._writer.put(item)
         try:
             return item.result.result(RESEND_TIMEOUT_S)
@@ -211,6 +218,10 @@ class SqliteOutbox:
         with self._cond:
             return self._claims.excluded
 
+    def _sent_again(self, rowids: Sequence[int]) -> None:
+        with self._cond:
+            self._claims.again(rowids)
+
     def _committed(self, backlog: Backlog) -> None:
         with self._cond:
             self._newest = self._store.last_n
@@ -219,6 +230,11 @@ class SqliteOutbox:
             if backlog.resends:
                 self._claims.rewind()
             self._cond.notify_all()
+        if backlog.lost:  # announced by now; a crash before this line announces it once more
+            self._note.write(Counter())
+
+    def _abandoned(self, backlog: Backlog) -> None:
+        self._note.write(backlog.forfeit())
 
 
 def _lock(path: Path) -> IO[str]:

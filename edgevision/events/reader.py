@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ class Reader:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         self._db.execute("PRAGMA query_only = 1")
 
-    def waiting(self, after: int, until: int, limit: int) -> list[StoredEvent]:
-        """Waiting events with ``after`` < rowid <= ``until``, oldest first."""
+    def waiting(self, after: int, until: int, limit: int, without: Collection[str] = ()) -> list[StoredEvent]:
+        """Waiting events with ``after`` < rowid <= ``until``, oldest first, none of the topics ``without``."""
+        marks = ",".join("?" * len(without))
         found = self._rows(
-            "SELECT n, id, topic, body, attempts FROM events JOIN streams USING (stream)"
-            " WHERE status = 0 AND n > ? AND n <= ? ORDER BY n LIMIT ?",
-            (after, until, limit),
+            "SELECT n, id, topic, body, attempts FROM events JOIN streams USING (stream)"  # noqa: S608 - marks are ours
+            f" WHERE status = 0 AND n > ? AND n <= ? AND topic NOT IN ({marks}) ORDER BY n LIMIT ?",
+            (after, until, *without, limit),
         )
         return [StoredEvent(*row) for row in found]
 

@@ -56,7 +56,7 @@ class Event(Model, Generic[DataT]):
     sequence: Sequence20
     """Counts the events of one topic and boot id from 1 without holes; 20 digits, so that text sorts like numbers."""
     historical: bool = False
-    """Whether it waited on the device while there was no connection; set when it is published."""
+    """Whether it waited out an outage or is sent again, so nothing may actuate on it; set when it is published."""
     publishedat: AwareDatetime | None = None
     """When it was published, UTC; set when it is published."""
     data: DataT

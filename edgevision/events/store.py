@@ -7,41 +7,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from edgevision.errors import OutboxError
-
-Durability = Literal["crash", "power_loss"]
-SCHEMA_VERSION = 1
 WAITING, DONE, PARKED = 0, 1, 2
-_SYNCHRONOUS = {"crash": "NORMAL", "power_loss": "FULL"}
-_SCHEMA = """
-CREATE TABLE streams (
-    stream INTEGER PRIMARY KEY,
-    bootid TEXT NOT NULL,
-    topic TEXT NOT NULL,
-    last INTEGER NOT NULL,
-    UNIQUE (bootid, topic)
-);
-CREATE TABLE events (
-    n INTEGER PRIMARY KEY,
-    stream INTEGER NOT NULL,
-    sequence INTEGER NOT NULL,
-    status INTEGER NOT NULL DEFAULT 0,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    priority INTEGER NOT NULL,
-    changed_s REAL NOT NULL,
-    id TEXT NOT NULL,
-    time TEXT NOT NULL,
-    body BLOB NOT NULL
-);
-CREATE INDEX events_by_status ON events (status);
-CREATE INDEX events_by_priority ON events (priority) WHERE status <> 1;
-CREATE TABLE totals (status INTEGER PRIMARY KEY, count INTEGER NOT NULL, size INTEGER NOT NULL);
-INSERT INTO totals VALUES (0, 0, 0), (1, 0, 0), (2, 0, 0);
-CREATE TABLE states (camera TEXT PRIMARY KEY, position INTEGER, body TEXT NOT NULL) WITHOUT ROWID;
-"""
+DELIVERED = -1
+"""Priority of an event that was done and is sent again: below all others, since nobody loses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,44 +71,6 @@ class Totals:
     def copy(self) -> Totals:
         """The same numbers."""
         return Totals(list(self.count), list(self.size))
-
-
-def connect(path: Path, durability: Durability) -> sqlite3.Connection:
-    """Open for writing and make the tables when there are none.
-
-    Raises:
-        sqlite3.DatabaseError: The file is no database or is damaged.
-        OutboxError: A newer version of this software wrote it.
-    """
-    unclean = path.with_name(path.name + "-wal").exists()  # a proper end folds the log into the file and removes it
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
-        connection.execute("PRAGMA journal_size_limit = 67108864")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        elif version != SCHEMA_VERSION:
-            msg = (
-                f"{path}: written by another version (schema {version}, this one knows {SCHEMA_VERSION}); move it aside"
-            )
-            raise OutboxError(msg)
-        _look_for_damage(connection, thorough=unclean)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _look_for_damage(connection: sqlite3.Connection, *, thorough: bool) -> None:
-    """Touch every table; ``thorough`` reads all pages, about 2 s a gigabyte."""
-    if thorough:
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise sqlite3.DatabaseError(found)
-    for table in ("events", "streams", "states", "totals"):
-        connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - names of ours
 
 
 class Store:
@@ -243,27 +175,63 @@ class Store:
         self.totals.move(found[2], WAITING, target)
         return found[0], found[1]
 
-    def resend(self, camera: str | None, family: str | None, from_utc: str, to_utc: str) -> int:
-        """Done and parked events of a span of time wait again; how many."""
+    def resend(self, span: tuple[str | None, str | None, str, str], room: int) -> tuple[list[int], list[str]]:
+        """Done and parked events of a camera, a family and a span of time wait again, oldest first.
+
+        Args:
+            span: Camera, family, from and to.
+            room: Bytes that done events may take; parked ones count as pending already.
+
+        Returns:
+            Rowids of those, and times of the events there is no room for.
+        """
+        camera, family, *times = span
         found = self._db.execute(
-            "SELECT n, topic, status, length(body) FROM events JOIN streams USING (stream)"
-            " WHERE status IN (1, 2) AND time >= ? AND time < ?",
-            (from_utc, to_utc),
+            "SELECT n, topic, status, length(body), time FROM events JOIN streams USING (stream)"
+            " WHERE status IN (1, 2) AND time >= ? AND time < ? ORDER BY time, n",
+            times,
         ).fetchall()
-        chosen = []
-        for n, topic, status, size in found:
+        chosen: list[tuple[int, int]] = []
+        left_out: list[str] = []
+        for n, topic, status, size, event_time in found:
             *_, of_camera, of_family, _ = topic.split("/")
-            if camera in {None, of_camera} and family in {None, of_family}:
+            if camera not in {None, of_camera} or family not in {None, of_family}:
+                continue
+            if status == DONE:
+                if left_out or size > room:
+                    left_out.append(event_time)
+                    continue
+                room -= size
+            chosen.append((DELIVERED, n))
+            self.totals.move(size, status, WAITING)
+        self._db.executemany(
+            "UPDATE events SET status = 0, attempts = 0, priority = CASE status WHEN 1 THEN ? ELSE priority END"
+            " WHERE n = ?",
+            chosen,
+        )
+        return [n for _, n in chosen], left_out
+
+    def put_back(self, excess: int, in_flight: frozenset[int]) -> None:
+        """Events that were delivered before are done again, newest first, until ``excess`` bytes are free."""
+        found = self._db.execute(
+            "SELECT n, status, length(body) FROM events WHERE status <> 1 AND priority = ? ORDER BY n DESC",
+            (DELIVERED,),
+        )
+        chosen = []
+        for n, status, size in found:
+            if excess <= 0:
+                break
+            if n not in in_flight:
                 chosen.append((n,))
-                self.totals.move(size, status, WAITING)
-        self._db.executemany("UPDATE events SET status = 0, attempts = 0 WHERE n = ?", chosen)
-        return len(chosen)
+                excess -= size
+                self.totals.move(size, status, DONE)
+        self._db.executemany("UPDATE events SET status = 1 WHERE n = ?", chosen)
 
     def cheapest(self, limit: int, topic_kept: str) -> list[Row]:
-        """What goes first when room is needed: lowest priority, then oldest; never the announcements of gaps."""
+        """What goes first when room is needed: lowest priority, then oldest; of what was delivered nothing."""
         found = self._db.execute(
             "SELECT n, topic, bootid, sequence, status, length(body) FROM events JOIN streams USING (stream)"
-            " WHERE status <> 1 AND topic <> ? ORDER BY priority, n LIMIT ?",
+            " WHERE status <> 1 AND priority >= 0 AND topic <> ? ORDER BY priority, n LIMIT ?",
             (topic_kept, limit),
         )
         return [Row(*row) for row in found]

@@ -86,6 +86,15 @@ def event_filter(site: str = "+", device: str = "+", camera: str = "+", family: 
     return f"{ROOT}/{site}/{device}/{camera}/{family}/{name}"
 
 
+def matches(subscription: str, topic: str) -> bool:
+    """Whether a subscription filter covers a topic."""
+    wanted, parts = subscription.split("/"), topic.split("/")
+    if wanted[-1] == "#":
+        wanted = wanted[:-1]
+        parts = parts[: len(wanted)]
+    return len(wanted) == len(parts) and all(want in {"+", part} for want, part in zip(wanted, parts, strict=True))
+
+
 def _check(*names: str) -> None:
     for name in names:
         if not _NAME.match(name):

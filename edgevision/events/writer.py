@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 import threading
@@ -10,15 +9,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
 from edgevision.errors import OutboxError, OutboxFull
-from edgevision.events.backlog import Backlog, Item, Refused, encode_draft
-from edgevision.events.build import GAP_PRIORITY
-from edgevision.events.notices import PARK_AFTER, Losses, Notices
-from edgevision.events.store import DONE, PARKED, WAITING, Row, Store
+from edgevision.events.backlog import Backlog, Item, Refused, Resend, encode_draft
+from edgevision.events.base import Resent
+from edgevision.events.budget import Budget
+from edgevision.events.database import disk_full
+from edgevision.events.notices import PARK_AFTER, Notices
+from edgevision.events.store import DONE, Store
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,6 @@ BATCH = 256
 QUEUE = 1024
 RETRY_S = 0.5
 PRUNE_EVERY_S = 60.0
-_ROOM_AFTER = 0.9  # of the byte budget, so that not every event leads to an announcement
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,7 @@ class Writer:
         limits: How much is kept.
         in_flight: Rowids that must not be given up now.
         on_commit: Called after each commit.
+        on_abandon: Called at the end with what could not be written.
     """
 
     def __init__(
@@ -64,12 +64,14 @@ class Writer:
         limits: Limits,
         in_flight: Callable[[], frozenset[int]],
         on_commit: Callable[[Backlog], None],
+        on_abandon: Callable[[Backlog], None],
     ) -> None:
         self._store = store
         self._notices = notices
         self._limits = limits
-        self._in_flight = in_flight
+        self._budget = Budget(store, notices, limits.max_bytes, in_flight)
         self._on_commit = on_commit
+        self._on_abandon = on_abandon
         self._cond = threading.Condition()
         self._queue: deque[Item] = deque()
         self._backlog = Backlog()
@@ -158,8 +160,8 @@ class Writer:
         try:
             try:
                 self._commit()
-            except sqlite3.Error:
-                if not self._store.totals.count[DONE]:
+            except sqlite3.Error as error:
+                if not (disk_full(error) and self._store.totals.count[DONE]):
                     raise
                 with self._store.transaction():  # the resend window makes room for what is new
                     self._store.prune(0, math.inf)
@@ -189,9 +191,10 @@ class Writer:
             self._cond.notify_all()
 
     def _abandon(self) -> None:
-        if self._backlog.events:
+        if self._backlog.events or self._backlog.lost:
             self.lost += len(self._backlog.events)
-            log.error("outbox closed while it could not write; events are lost", lost=len(self._backlog.events))
+            log.error("outbox closed while it could not write; events are lost", lost=self._backlog.forfeit().total())
+            self._on_abandon(self._backlog)
 
     def _commit(self) -> None:
         store, backlog = self._store, self._backlog
@@ -202,15 +205,20 @@ class Writer:
             store.finish(backlog.done)
             for refused in backlog.refused:
                 self._refuse(refused)
-            moved = [(resend, store.resend(*resend.span)) for resend in backlog.resends]
+            moved = [(resend, self._resend(resend)) for resend in backlog.resends]
             if backlog.lost:
                 lost = [{"topic": topic, "count": count} for topic, count in sorted(backlog.lost.items())]
                 store.insert([encode_draft(self._notices.gap("disk_full", lost))])
-            given_up = self._make_room()
+            given_up = self._budget.keep()
             self._prune()
         self.lost += given_up
-        for resend, count in moved:
-            resend.result.set_result(count)
+        for resend, resent in moved:
+            resend.result.set_result(resent)
+
+    def _resend(self, resend: Resend) -> Resent:
+        rowids, left_out = self._store.resend(resend.span, self._budget.room)
+        resend.chosen(rowids)
+        return Resent(len(rowids), len(left_out), left_out[0] if left_out else None)
 
     def _refuse(self, refused: Refused) -> None:
         found = self._store.refuse(refused.rowid, park=refused.attempts >= PARK_AFTER)
@@ -227,49 +235,3 @@ class Writer:
             return
         self._prune_at = now + PRUNE_EVERY_S
         self._store.prune(self._limits.resend_max_bytes, time.time() - self._limits.resend_s)
-
-    def _pending_bytes(self) -> int:
-        size = self._store.totals.size
-        return size[WAITING] + size[PARKED]
-
-    def _make_room(self) -> int:
-        """Keep the byte budget; how many events went."""
-        if self._pending_bytes() <= self._limits.max_bytes:
-            return 0
-        target = int(self._limits.max_bytes * _ROOM_AFTER)
-        in_flight = self._in_flight()
-        losses = Losses()
-        topic = self._notices.gap_topic
-        count = 0
-        while self._pending_bytes() > target:
-            rows = self._store.cheapest(BATCH + len(in_flight), topic)
-            chosen = self._choose([row for row in rows if row.n not in in_flight], self._pending_bytes() - target)
-            if not chosen:
-                break
-            self._store.delete(chosen)
-            count += len(chosen)
-            for row in chosen:
-                losses.add(row.topic, row.bootid, row.sequence)
-        if count:
-            self._swallow(losses, in_flight)
-            self._store.insert([encode_draft(self._notices.gap("budget", losses.document()))])
-        return count
-
-    @staticmethod
-    def _choose(rows: list[Row], excess: int) -> list[Row]:
-        chosen = []
-        for row in rows:
-            if excess <= 0:
-                break
-            chosen.append(row)
-            excess -= row.size
-        return chosen
-
-    def _swallow(self, losses: Losses, in_flight: frozenset[int]) -> None:
-        """Announcements that still wait go into the new one, so that they never fill the outbox themselves."""
-        for row in self._store.waiting_of(self._notices.gap_topic, GAP_PRIORITY):
-            data: dict[str, Any] = json.loads(row.body or b"")["data"]
-            if row.n not in in_flight and data["reason"] == "budget":
-                losses.merge(data["lost"])
-                losses.add(row.topic, row.bootid, row.sequence)
-                self._store.delete([row])

@@ -240,7 +240,6 @@ class Connection:
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        client.on_socket_open = _no_delay
         return client
 
     def _encrypt(self, client: paho.Client, tls: TlsSettings) -> None:
@@ -319,10 +318,6 @@ class Connection:
 
 def _properties(packet: int) -> Properties:
     return Properties(packet)  # type: ignore[no-untyped-call]
-
-
-def _no_delay(_client: object, _data: object, sock: Any) -> None:  # noqa: ANN401 - a socket, or TLS around one
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _send_at_once(_client: object, _data: object, sock: Any) -> None:  # noqa: ANN401 - a socket, maybe wrapped

@@ -21,7 +21,7 @@ from edgevision.events.codec import decode
 from edgevision.events.schema import AnyEvent
 from edgevision.mqtt.client import Connection, Message, MqttSettings, Session
 from edgevision.mqtt.dedup import SeenStore
-from edgevision.mqtt.gaps import Stream
+from edgevision.mqtt.streams import Streams
 
 log = structlog.get_logger(__name__)
 
@@ -74,9 +74,9 @@ class Consumer:
     same event is never yielded twice while its id is among the last 100,000.
 
     A hole in the sequence numbers is told as a gap when nothing has filled it for ``grace_s``; events that are on their
-    way late, after an outage, fill it. The first number seen of a stream is where it begins for this consumer, so one
-    that
-    starts in the middle sees no gap. What a device says in ``health.started`` of the boot before counts as promised.
+    way late, after an outage, fill it. Who hears of a boot's start, by a subscription to ``health/started``, is owed
+    its topics from the first number on; for others a topic begins with the first number seen, so that who starts in the
+    middle sees no gap. What a device says in ``health.started`` of the boot before counts as promised.
 
     Args:
         settings: The broker.
@@ -99,7 +99,8 @@ class Consumer:
     ) -> None:
         self._settings = settings
         prefix = "" if share is None else f"$share/{share}/"
-        self._filters = [prefix + topic for topic in (topics or [names.event_filter()])]
+        wanted = topics or [names.event_filter()]
+        self._filters = [prefix + topic for topic in wanted]
         self._judging = share is None
         self._grace_s = grace_s
         self._session = Session(
@@ -108,8 +109,7 @@ class Consumer:
             manual_ack=True,
         )
         self._store = SeenStore(store)
-        self._streams = self._store.streams(time.monotonic())
-        self._touched: set[tuple[str, str]] = set()
+        self._streams = Streams(wanted, self._store.streams(time.monotonic()).items(), self._store.starts())
         self._connection: Connection | None = None
         self._pending: Received | None = None
         self._fresh: list[Gap] = []
@@ -152,9 +152,7 @@ class Consumer:
 
     def ack(self, received: Received) -> None:
         """The event is dealt with: remember it and tell the broker."""
-        keys = {key: self._streams[key] for key in self._touched}
-        self._store.commit([received.event.id], keys)
-        self._touched.clear()
+        self._store.commit([received.event.id], self._streams.changes())
         if self._connection is not None and not self._connection.lost:
             self._connection.acknowledge(received.message)
         if self._pending is received:
@@ -221,34 +219,15 @@ class Consumer:
             self._connection.acknowledge(message)
             return None
         if self._judging:
-            self._judge(event, message.topic)
+            self._streams.judge(event, message.topic, time.monotonic())
         return Received(event, message.topic, message)
-
-    def _judge(self, event: AnyEvent, topic: str) -> None:
-        now_s = time.monotonic()
-        key, sequence = (event.bootid, topic), int(event.sequence)
-        stream = self._streams.get(key)
-        if stream is None:
-            self._streams[key] = Stream(sequence, sequence)
-        else:
-            stream.seen(sequence, now_s)
-        self._touched.add(key)
-        if (event.family, event.name) == ("health", "started") and event.data.previous is not None:
-            previous = event.data.previous
-            for other, last in previous.last.items():
-                known = self._streams.get((previous.bootid, other))
-                if known is not None:
-                    known.promised(int(last), now_s)
-                    self._touched.add((previous.bootid, other))
 
     def _ripe(self) -> Gap | None:
         now_s = time.monotonic()
         if not self._fresh and now_s >= self._judge_next_s:
             self._judge_next_s = now_s + JUDGE_EVERY_S
-            for (bootid, topic), stream in self._streams.items():
-                for hole in stream.ripe(now_s, self._grace_s):
-                    self._fresh.append(Gap(topic, bootid, hole.first, hole.last))
-                    self._touched.add((bootid, topic))
+            for (bootid, topic), hole in self._streams.ripe(now_s, self._grace_s):
+                self._fresh.append(Gap(topic, bootid, hole.first, hole.last))
         return self._fresh.pop(0) if self._fresh else None
 
 

@@ -30,11 +30,40 @@ class Hole:
 
 @dataclass(slots=True)
 class Stream:
-    """The numbers of one topic and boot, from the first one seen."""
+    """The numbers of one topic and boot.
+
+    Attributes:
+        first: The first one seen; 1 when the stream is owed from there.
+        highest: The highest one seen or promised.
+        holes: What is missing.
+        unsure: What is missing below ``first``; a hole only if the start of the boot is heard of within the grace.
+    """
 
     first: int
     highest: int
     holes: list[Hole] = field(default_factory=list)
+    unsure: list[Hole] = field(default_factory=list)
+
+    @classmethod
+    def owed(cls) -> Stream:
+        """One whose every number is expected."""
+        return cls(1, 0)
+
+    @classmethod
+    def joined(cls, sequence: int, now_s: float) -> Stream:
+        """One that begins with the first number seen, unless its start is heard of within the grace."""
+        return cls(sequence, sequence, unsure=[Hole(1, sequence - 1, now_s)] if sequence > 1 else [])
+
+    @property
+    def joined_late(self) -> bool:
+        """Whether numbers from before the first one seen are nobody's loss."""
+        return self.first > 1 and not self.unsure
+
+    def began(self, now_s: float) -> None:
+        """Its start was there to be seen: what is missing below the first number is missed."""
+        self.holes[:0] = [Hole(hole.first, hole.last, now_s) for hole in self.unsure]
+        self.unsure.clear()
+        self.first = 1
 
     def seen(self, sequence: int, now_s: float) -> None:
         """A number came."""
@@ -42,12 +71,11 @@ class Stream:
             if sequence > self.highest + 1:
                 self.holes.append(Hole(self.highest + 1, sequence - 1, now_s))
             self.highest = sequence
-            return
-        for index, hole in enumerate(self.holes):
-            if hole.first <= sequence <= hole.last:
-                parts = ((hole.first, sequence - 1), (sequence + 1, hole.last))
-                self.holes[index : index + 1] = [Hole(a, b, now_s) for a, b in parts if a <= b]
-                return
+        elif sequence >= self.first:
+            _fill(self.holes, sequence, now_s)
+        else:
+            _fill(self.unsure, sequence, now_s)
+            del self.unsure[:-MOST_HOLES]
 
     def promised(self, last: int, now_s: float) -> None:
         """Numbers up to ``last`` are known to have been given."""
@@ -57,6 +85,8 @@ class Stream:
 
     def ripe(self, now_s: float, grace_s: float) -> list[Hole]:
         """Holes that nothing has filled for ``grace_s``; they are told once and forgotten."""
+        if self.unsure and all(now_s - hole.since_s >= grace_s for hole in self.unsure):
+            self.unsure.clear()
         overflow = len(self.holes) - MOST_HOLES
         told = [hole for index, hole in enumerate(self.holes) if index < overflow or now_s - hole.since_s >= grace_s]
         if told:
@@ -65,10 +95,22 @@ class Stream:
 
     def state(self) -> list[Any]:
         """JSON-able."""
-        return [self.first, self.highest, [[hole.first, hole.last] for hole in self.holes]]
+        return [self.first, self.highest, _ranges(self.holes), _ranges(self.unsure)]
 
     @classmethod
     def load(cls, state: list[Any], now_s: float) -> Stream:
         """From an earlier ``state()``; the grace of open holes begins anew."""
-        first, highest, holes = state
-        return cls(first, highest, [Hole(a, b, now_s) for a, b in holes])
+        first, highest, *holes = state  # one list of holes in files of before, two now
+        return cls(first, highest, *([Hole(a, b, now_s) for a, b in ranges] for ranges in holes))
+
+
+def _fill(holes: list[Hole], sequence: int, now_s: float) -> None:
+    for index, hole in enumerate(holes):
+        if hole.first <= sequence <= hole.last:
+            parts = ((hole.first, sequence - 1), (sequence + 1, hole.last))
+            holes[index : index + 1] = [Hole(a, b, now_s) for a, b in parts if a <= b]
+            return
+
+
+def _ranges(holes: list[Hole]) -> list[list[int]]:
+    return [[hole.first, hole.last] for hole in holes]

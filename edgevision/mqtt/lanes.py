@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from edgevision.events.base import StoredEvent
+from edgevision.events.base import Order, StoredEvent
 
 FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 60.0
+MOST_HELD = 200  # waiting events of one topic; more stay in the outbox until some have gone
+
+Place = Callable[[StoredEvent], tuple[bool, int]]
 
 
 @dataclass(slots=True)
@@ -17,18 +21,24 @@ class Lane:
     """The events of one topic that are claimed and not sent.
 
     Attributes:
+        place: Where an event stands among others.
         flows: Whether the broker is known, or taken, to accept the topic.
-        waiting: Events that wait for that, oldest first.
+        waiting: Events that wait for that, in their places.
         probe: The one event that is out to find out.
         retry_s: When the next probe may go, monotonic seconds.
         delay_s: The wait after the next refusal.
     """
 
+    place: Place
     flows: bool
     waiting: deque[StoredEvent] = field(default_factory=deque)
     probe: StoredEvent | None = None
     retry_s: float = 0.0
     delay_s: float = FIRST_DELAY_S
+
+    def queue(self, event: StoredEvent) -> None:
+        """Put an event, a new one or one that comes back, where it belongs."""
+        bisect.insort(self.waiting, event, key=self.place)
 
     def accepted(self) -> None:
         """The broker took the topic."""
@@ -43,22 +53,35 @@ class Lane:
         self.waiting.clear()
         return together
 
+    def unwanted(self, event: StoredEvent, now_s: float) -> None:
+        """The broker took an event that nobody subscribes to: it waits for somebody, and those behind it do."""
+        self.flows, self.retry_s = False, now_s + self.delay_s
+        self.returned(event)
+        self.queue(event)
+
+    def returned(self, event: StoredEvent) -> None:
+        """An event is no longer out; if it was the probe, the next one may go."""
+        if self.probe is event:
+            self.probe = None
+
 
 class Lanes:
     """All topics of one connection.
 
     Args:
+        order: Whether live events go before historical ones.
         trusting: Whether a topic flows until it is refused (MQTT 5), or only once it is proven (3.1.1).
     """
 
-    def __init__(self, *, trusting: bool) -> None:
+    def __init__(self, order: Order, *, trusting: bool) -> None:
+        self._place: Place = _live_first if order == "live_first" else _strict
         self._trusting = trusting
         self._lanes: dict[str, Lane] = {}
 
     def __getitem__(self, topic: str) -> Lane:
         lane = self._lanes.get(topic)
         if lane is None:
-            lane = self._lanes[topic] = Lane(self._trusting)
+            lane = self._lanes[topic] = Lane(self._place, self._trusting)
         return lane
 
     @property
@@ -66,16 +89,21 @@ class Lanes:
         """Events in all lanes."""
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
+    @property
+    def full(self) -> frozenset[str]:
+        """Topics of which no more should be claimed now."""
+        return frozenset(topic for topic, lane in self._lanes.items() if len(lane.waiting) >= MOST_HELD)
+
     def offer(self, events: Iterable[StoredEvent]) -> None:
-        """Queue claimed events behind those of their topics."""
+        """Queue claimed events."""
         for event in events:
-            self[event.topic].waiting.append(event)
+            self[event.topic].queue(event)
 
     def ready(self, room: int, now_s: float) -> Iterator[StoredEvent]:
         """At most ``room`` events that may go now: of flowing lanes all, in order; of each other lane one."""
         flowing = [lane for lane in self._lanes.values() if lane.flows and lane.waiting]
         while room > 0 and flowing:
-            lane = min(flowing, key=lambda item: item.waiting[0].rowid)
+            lane = min(flowing, key=lambda item: self._place(item.waiting[0]))
             yield lane.waiting.popleft()
             room -= 1
             if not lane.waiting:
@@ -85,3 +113,11 @@ class Lanes:
                 lane.probe = lane.waiting.popleft()
                 room -= 1
                 yield lane.probe
+
+
+def _strict(event: StoredEvent) -> tuple[bool, int]:
+    return False, event.rowid
+
+
+def _live_first(event: StoredEvent) -> tuple[bool, int]:
+    return event.historical, event.rowid

@@ -16,32 +16,16 @@ import structlog
 from edgevision.backoff import Backoff
 from edgevision.errors import BrokerRefused, PublishError
 from edgevision.events import topics
-from edgevision.events.base import Outbox, StoredEvent
-from edgevision.events.codec import stamp
+from edgevision.events.base import Outbox
 from edgevision.events.times import timestamp
-from edgevision.mqtt.client import (
-    FAILURE,
-    NO_MATCHING_SUBSCRIBERS,
-    NOT_AUTHORIZED,
-    PACKET_TOO_LARGE,
-    TOPIC_INVALID,
-    Connection,
-    MqttSettings,
-    Session,
-)
+from edgevision.mqtt.client import NOT_AUTHORIZED, Connection, MqttSettings, Session
 from edgevision.mqtt.commands import Commands
-from edgevision.mqtt.lanes import Lanes
+from edgevision.mqtt.sender import ECHO_TIMEOUT_S, Sender
 from edgevision.types import Health
 
 log = structlog.get_logger(__name__)
 
-ECHO_TIMEOUT_S = 5.0
 DRAIN_S = 5.0
-MOST_HELD = 5000  # claimed events whose topics do not flow; beyond, nothing more is claimed
-_OF_THE_TOPIC = frozenset({NOT_AUTHORIZED, TOPIC_INVALID})
-_IDLE_S = 0.5
-_BUSY_S = 0.02
-_ACK_S = 0.01  # an acknowledgement is awaited at once, a new event meanwhile waits this long at most
 
 
 class Relay:
@@ -129,7 +113,7 @@ class Relay:
 
     def _serve(self, connection: Connection, stop: threading.Event) -> None:
         status = topics.status(self._site, self._device)
-        sender = _Sender(connection, self._outbox, self._settings)
+        sender = Sender(connection, self._outbox, self._settings)
         if self._settings.protocol == "3.1.1":
             self._prove(connection)
         connection.publish(status, _json({"status": "online", "since": timestamp(_now())}), retain=True)
@@ -153,7 +137,7 @@ class Relay:
             connection.publish(status, _json({"status": "offline", "reason": "stopped"}), retain=True)
             sender.settle(1.0)
 
-    def _side_traffic(self, connection: Connection, sender: _Sender) -> None:
+    def _side_traffic(self, connection: Connection, sender: Sender) -> None:
         with self._retained_lock:
             changed = {topic: self._retained[topic] for topic in self._changed}
             self._changed.clear()
@@ -191,109 +175,6 @@ class Relay:
                 return
         msg = f"nothing comes back on {topic}: this device must be allowed to write and read its own topics"
         raise BrokerRefused(msg, NOT_AUTHORIZED)
-
-
-class _Sender:
-    """What one connection has in flight."""
-
-    def __init__(self, connection: Connection, outbox: Outbox, settings: MqttSettings) -> None:
-        self._connection = connection
-        self._outbox = outbox
-        self._settings = settings
-        self._echoing = settings.protocol == "3.1.1"
-        self._lanes = Lanes(trusting=not self._echoing)
-        self._in_flight: dict[int, StoredEvent] = {}
-        self._echoes: dict[str, tuple[StoredEvent, bytes, float]] = {}
-        self._historical_to = outbox.last_rowid()
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is under way."""
-        return not self._in_flight and not self._echoes and not self._lanes.waiting
-
-    def step(self) -> None:
-        """Take acknowledgements, then send what there is room for."""
-        self.settle(0.0)
-        self._missing_echoes()
-        room = self._connection.window - len(self._in_flight)
-        if room > 0 and self._lanes.waiting < MOST_HELD:
-            self._lanes.offer(self._outbox.claim(room, self._settings.order))
-        for event in list(self._lanes.ready(room, time.monotonic())):
-            self._send(event)
-
-    def wait(self) -> None:
-        """Sleep until something may have changed."""
-        if self._in_flight or self._lanes.waiting >= MOST_HELD:
-            self.settle(_ACK_S)
-        elif self._echoes:
-            self._outbox.wait(_ACK_S)
-        else:
-            self._outbox.wait(_IDLE_S if self.idle else _BUSY_S)
-
-    def settle(self, timeout_s: float) -> None:
-        """Take the acknowledgements that are there; waits for the first at most ``timeout_s``."""
-        done: list[int] = []
-        try:
-            ack = self._connection.acks.get(timeout=timeout_s) if timeout_s > 0 else self._connection.acks.get_nowait()
-            while ack is not None:
-                self._acknowledged(*ack, done)
-                ack = self._connection.acks.get_nowait()
-        except queue.Empty:
-            pass
-        if done:
-            self._outbox.done(done)
-
-    def echo(self, topic: str, payload: bytes) -> None:
-        """Something came back on one of our own topics."""
-        expected = self._echoes.get(topic)
-        if expected is None or expected[1] != payload:
-            return
-        del self._echoes[topic]
-        self._connection.unsubscribe(topic)
-        self._lanes[topic].accepted()
-        self._outbox.done([expected[0].rowid])
-
-    def _send(self, event: StoredEvent) -> None:
-        body = stamp(event.body, historical=event.rowid <= self._historical_to, published=_now())
-        if not self._connection.fits(event.topic, body):
-            self._refuse([event], PACKET_TOO_LARGE, f"{len(body)} bytes are more than the broker takes")
-            return
-        lane = self._lanes[event.topic]
-        if self._echoing and not lane.flows:
-            self._connection.subscribe(event.topic)
-            self._echoes[event.topic] = (event, body, time.monotonic() + ECHO_TIMEOUT_S)
-        self._in_flight[self._connection.publish(event.topic, body)] = event
-
-    def _acknowledged(self, mid: int, code: int, done: list[int]) -> None:
-        event = self._in_flight.pop(mid, None)
-        if event is None or (event.topic in self._echoes and self._echoes[event.topic][0] is event):
-            return  # a retained document or a reply; or an event whose echo decides
-        lane = self._lanes[event.topic]
-        if code >= FAILURE:
-            together = lane.refused(time.monotonic()) if code in _OF_THE_TOPIC else []
-            lane.probe = None
-            self._refuse([event, *together], code, "refused by the broker")
-        elif code == NO_MATCHING_SUBSCRIBERS and self._settings.no_subscribers == "keep":
-            lane.flows, lane.probe = False, None
-            lane.retry_s = time.monotonic() + lane.delay_s
-            lane.waiting.appendleft(event)
-        else:
-            lane.accepted()
-            done.append(event.rowid)
-
-    def _missing_echoes(self) -> None:
-        now_s = time.monotonic()
-        for topic, (event, _, until_s) in list(self._echoes.items()):
-            if now_s >= until_s:
-                del self._echoes[topic]
-                self._connection.unsubscribe(topic)
-                together = self._lanes[topic].refused(now_s)
-                self._refuse([event, *together], NOT_AUTHORIZED, "it was acknowledged but never delivered")
-
-    def _refuse(self, events: list[StoredEvent], code: int, reason: str) -> None:
-        log.warning("relay.refused", topic=events[0].topic, events=len(events), reason_code=code, reason=reason)
-        for event in events:
-            self._outbox.refused(event.rowid, code, reason)
 
 
 def _now() -> datetime:

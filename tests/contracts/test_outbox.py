@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgevision.errors import EventError, OutboxError
-from edgevision.events.base import CameraState, Draft, Outbox, StoredEvent
+from edgevision.events.base import CameraState, Draft, Outbox, Resent, StoredEvent
 from edgevision.events.build import EventBuilder
 from edgevision.events.codec import decode
 from edgevision.events.memory import MemoryOutbox
@@ -102,18 +102,77 @@ def test_release_gives_back_in_order(outbox: Outbox) -> None:
 
 def test_live_events_overtake_those_of_before_the_connection(outbox: Outbox) -> None:
     fill(outbox, 3)
-    outbox.release()
+    outbox.connected()
     fill(outbox, 2, first=3)
     assert tracks(outbox.claim(3, "live_first")) == [3, 4, 0]
     fill(outbox, 1, first=5)
     assert tracks(outbox.claim(10, "live_first")) == [5, 1, 2]
 
 
+def test_what_came_during_the_outage_waits_in_order_behind_what_is_live(outbox: Outbox) -> None:
+    outbox.connected()
+    fill(outbox, 3)
+    outbox.claim(2, "live_first")
+    outbox.release()
+    fill(outbox, 2, first=3)
+    outbox.connected()
+    fill(outbox, 2, first=5)
+    events = outbox.claim(10, "live_first")
+    assert tracks(events) == [5, 6, 0, 1, 2, 3, 4]
+    assert [event.historical for event in events] == [False] * 2 + [True] * 5
+
+
+def test_historical_is_what_was_there_when_the_connection_was_made(outbox: Outbox) -> None:
+    fill(outbox, 1)
+    outbox.connected()
+    fill(outbox, 1, first=1)
+    assert [event.historical for event in outbox.claim(10, "strict")] == [True, False]
+    outbox.release()
+    fill(outbox, 1, first=2)
+    outbox.connected()
+    assert [event.historical for event in outbox.claim(10, "strict")] == [True] * 3
+
+
 def test_strict_order_ignores_the_connection(outbox: Outbox) -> None:
     fill(outbox, 2)
-    outbox.release()
+    outbox.connected()
     fill(outbox, 2, first=2)
     assert tracks(outbox.claim(10, "strict")) == [0, 1, 2, 3]
+
+
+def test_a_topic_that_is_left_out_hides_no_other_and_goes_on_where_it_was(outbox: Outbox) -> None:
+    door, gate = crossing(0).topic, crossing(0, camera="gate").topic
+    outbox.append([crossing(n, camera=("door", "gate")[n % 2]) for n in range(10)])
+    assert outbox.flush(5)
+    assert tracks(outbox.claim(2, "strict")) == [0, 1]
+    assert tracks(outbox.claim(2, "strict", {door})) == [3, 5]
+    assert tracks(outbox.claim(10, "strict", {door})) == [7, 9]
+    assert outbox.claim(10, "strict", {door, gate}) == []
+    fill(outbox, 1, first=10)
+    assert outbox.claim(10, "strict", {door}) == []
+    assert not outbox.wait(0.01), "there is nothing but what was left out"
+    assert tracks(outbox.claim(4, "strict")) == [2, 4, 6, 8]
+    assert tracks(outbox.claim(4, "strict")) == [10]
+
+
+def test_what_waits_again_while_its_topic_is_left_out_is_not_forgotten(outbox: Outbox) -> None:
+    outbox.connected()
+    fill(outbox, 4)
+    first = outbox.claim(2, "live_first")[0]
+    left_out = {first.topic, "edgevision/plant/box/device/health/publish_refused"}
+    assert outbox.claim(10, "live_first", left_out) == []
+    outbox.refused(first.rowid, 0x87, "not authorised")
+    assert outbox.flush(5)
+    assert outbox.claim(10, "live_first", left_out) == []
+    again = outbox.claim(10, "live_first", left_out - {first.topic})
+    assert tracks(again) == [0, 2, 3]
+    outbox.done([event.rowid for event in again])
+    assert outbox.claim(10, "live_first", left_out) == []
+    assert outbox.resend("door", None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == Resent(3)
+    assert outbox.claim(10, "live_first", left_out) == []
+    assert tracks(outbox.claim(10, "live_first", left_out - {first.topic})) == [0, 2, 3]
+    outbox.release()
+    assert tracks(outbox.claim(10, "live_first", left_out - {first.topic})) == [0, 1, 2, 3]
 
 
 def test_a_refused_event_waits_again_and_is_parked_after_the_fifth_time(outbox: Outbox) -> None:
@@ -141,7 +200,7 @@ def test_a_refusal_is_announced_once_a_topic_and_at_parking(outbox: Outbox) -> N
                 if notice.rowid not in {first.rowid, second.rowid}:
                     outbox.done([notice.rowid])
     outbox.flush(5)
-    assert outbox.resend(None, "health", "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z") == 3
+    assert outbox.resend(None, "health", "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z") == Resent(3)
     notices = [decode(event.body).data for event in outbox.claim(10, "strict")]
     assert [(item.attempts, item.parked, item.parked_total) for item in notices] == [
         (1, False, 0),
@@ -201,12 +260,6 @@ def test_wait_wakes_up_for_an_event(outbox: Outbox) -> None:
     late.join()
 
 
-def test_last_rowid_is_that_of_the_newest_event(outbox: Outbox) -> None:
-    assert outbox.last_rowid() == 0
-    fill(outbox, 3)
-    assert outbox.last_rowid() == outbox.claim(3, "strict")[-1].rowid
-
-
 def test_resend_takes_a_span_of_time_a_camera_and_a_family(outbox: Outbox) -> None:
     fill(outbox, 6)
     outbox.append([appeared(2), crossing(3, camera="gate")])
@@ -214,13 +267,32 @@ def test_resend_takes_a_span_of_time_a_camera_and_a_family(outbox: Outbox) -> No
     before = {event.rowid: event.body for event in outbox.claim(20, "strict")}
     outbox.done(list(before))
     assert outbox.flush(5)
-    assert outbox.resend("door", "traffic", "2026-01-31T06:00:02Z", "2026-01-31T07:00:04+01:00") == 2
+    assert outbox.resend("door", "traffic", "2026-01-31T06:00:02Z", "2026-01-31T07:00:04+01:00") == Resent(2)
     again = outbox.claim(20, "strict")
     assert tracks(again) == [2, 3]
     assert all(before[event.rowid] == event.body for event in again)
     outbox.release()
-    assert outbox.resend(None, None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == 6
+    assert outbox.resend(None, None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == Resent(6)
     assert len(outbox.claim(20, "live_first")) == 8
+
+
+def test_an_event_that_is_sent_again_never_looks_live(outbox: Outbox) -> None:
+    outbox.connected()
+    fill(outbox, 3)
+    outbox.done([event.rowid for event in outbox.claim(2, "strict")])
+    assert outbox.resend(None, None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == Resent(2)
+    again = outbox.claim(10, "strict")
+    assert [(event.historical, track) for event, track in zip(again, tracks(again), strict=True)] == [
+        (True, 0),
+        (True, 1),
+        (False, 2),
+    ]
+    outbox.refused(again[0].rowid, 0x87, "not authorised")
+    assert outbox.flush(5)
+    refused = next(event for event in outbox.claim(10, "strict") if event.rowid == again[0].rowid)
+    assert refused.historical
+    outbox.release()
+    assert [event.historical for event in outbox.claim(3, "strict")] == [True, True, False]
 
 
 def test_resend_brings_parked_events_back(outbox: Outbox) -> None:
@@ -230,8 +302,9 @@ def test_resend_brings_parked_events_back(outbox: Outbox) -> None:
         outbox.refused(rowid, 0x87, "")
         assert outbox.flush(5)
         outbox.claim(5, "strict")
-    assert outbox.resend("door", None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == 1
-    assert [(event.rowid, event.attempts) for event in outbox.claim(5, "strict")] == [(rowid, 0)]
+    assert outbox.resend("door", None, "2026-01-31T00:00:00Z", "2026-02-01T00:00:00Z") == Resent(1)
+    again = outbox.claim(5, "strict")
+    assert [(event.rowid, event.attempts, event.historical) for event in again] == [(rowid, 0, True)]
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-01-31T06:00:00", ""])

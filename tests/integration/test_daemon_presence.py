@@ -12,6 +12,7 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
+from certificates import authority, certificate
 from daemon_process import DaemonProcess, events_in, wait_until, write_settings
 from mosquitto import Mosquitto
 
@@ -96,30 +97,16 @@ def test_status_birth_and_camera_states_are_retained_and_a_kill_is_told_by_the_w
         listener.close()
 
 
-def _authority(folder: Path, name: str = "ca") -> None:
-    _openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN=test {name}",
-             "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem")  # fmt: skip
-
-
-def _openssl(*arguments: object) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
-
-
 @pytest.fixture(name="secured")
 def _secured(tmp_path: Path, free_port: int) -> Iterator[Mosquitto]:
     """A broker that wants TLS, user `box` and password `right`; another authority lies beside its own."""
-    if not (shutil.which("openssl") and shutil.which("mosquitto_passwd")):
-        pytest.skip("openssl or mosquitto_passwd is not installed")
+    if shutil.which("mosquitto_passwd") is None:
+        pytest.skip("mosquitto_passwd is not installed")
     folder = tmp_path / "secured"
     folder.mkdir()
-    _authority(folder)
-    _authority(folder, "stranger")
-    _openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", folder / "server.key",
-             "-out", folder / "server.csr")  # fmt: skip
-    names = folder / "names.cnf"
-    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n", encoding="ascii")
-    _openssl("x509", "-req", "-in", folder / "server.csr", "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key",
-             "-CAcreateserial", "-days", "2", "-extfile", names, "-out", folder / "server.pem")  # fmt: skip
+    authority(folder)
+    authority(folder, "stranger")
+    certificate(folder, "server", "localhost")
     subprocess.run(["mosquitto_passwd", "-b", "-c", folder / "passwords", "box", "right"], check=True)
     broker = Mosquitto(folder, free_port, *(line.format(folder=folder) for line in (*TLS, *LOGIN)))
     broker.start()

@@ -14,11 +14,12 @@ from daemon_process import wait_until
 from mosquitto import Mosquitto
 
 from edgevision.backoff import Backoff
+from edgevision.events.base import Draft
 from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import OutboxSettings, SqliteOutbox
 from edgevision.events.topics import event_filter
 from edgevision.mqtt.broker import EmbeddedBroker
-from edgevision.mqtt.client import MqttSettings
+from edgevision.mqtt.client import Connection, MqttSettings, Session
 from edgevision.mqtt.commands import Commands
 from edgevision.mqtt.consumer import Consumer, Gap, Received, ask
 from edgevision.mqtt.relay import Relay
@@ -48,11 +49,13 @@ class Device:
 
     def emit(self, number: int, camera: str = "door") -> None:
         for _ in range(number):
-            self.count += 1
-            data = {"line": "l", "direction": "in", "track_id": self.count}
-            time_utc = datetime.now(timezone.utc)
-            occurrence = Occurrence("traffic", "crossed", FrameTime(time_utc, 0.0), data)
-            self.outbox.append([self.builder.draft(occurrence, camera=camera)])
+            self.outbox.append([self.draft(camera)])
+
+    def draft(self, camera: str, line: str = "l") -> Draft:
+        self.count += 1
+        data = {"line": line, "direction": "in", "track_id": self.count}
+        occurrence = Occurrence("traffic", "crossed", FrameTime(datetime.now(timezone.utc), 0.0), data)
+        return self.builder.draft(occurrence, camera=camera)
 
     def waiting(self) -> int:
         self.outbox.flush(5)
@@ -64,10 +67,10 @@ class Device:
             thread.join(20)
         self.outbox.close()
 
-    def _resend(self, document: object) -> dict[str, int]:
+    def _resend(self, document: object) -> dict[str, int | str]:
         assert isinstance(document, dict)
-        count = self.outbox.resend(document.get("source"), document.get("family"), document["from"], document["to"])
-        return {"events": count}
+        span = document["from"], document["to"]
+        return self.outbox.resend(document.get("source"), document.get("family"), *span).answer()
 
 
 @pytest.fixture
@@ -288,12 +291,38 @@ def test_an_event_too_large_for_the_broker_is_refused_and_the_next_one_flows(
     broker.start()
     with Consumer(reader(broker.port), [event_filter(family="traffic")]) as consumer:
         device = device_at(broker.port)
-        data = {"line": "l" * 490, "direction": "in", "track_id": 9}
-        occurrence = Occurrence("traffic", "crossed", FrameTime(datetime.now(timezone.utc), 0.0), data)
-        device.outbox.append([device.builder.draft(occurrence, camera="door")])
+        device.outbox.append([device.draft("door", line="l" * 490)])
         device.emit(3)
         assert len(received(consumer, 3)) == 3
     wait_until(lambda: device.outbox.health().facts["parked"] == 1)
+
+
+def test_an_event_too_large_does_not_stop_a_topic_that_it_was_to_try(
+    device_at: Callable[..., Device], mosquitto: Callable[..., Mosquitto]
+) -> None:
+    broker = mosquitto("allow_anonymous true", "max_packet_size 700")
+    broker.start()
+    device = device_at(broker.port, no_subscribers="keep")
+    wait_until(lambda: device.relay.health().ok)
+    # Nobody wants the small one, so the large one before it is to find out whether that has changed.
+    device.outbox.append([device.draft("door", line="l" * 490), device.draft("door")])
+    with Consumer(reader(broker.port), [event_filter(family="traffic")]) as consumer:
+        assert [item.event.data.track_id for item in received(consumer, 1, timeout_s=10.0)] == [2]
+
+
+def test_events_that_nobody_wants_are_kept_in_order_and_stop_no_others(
+    device_at: Callable[..., Device], mosquitto: Callable[..., Mosquitto]
+) -> None:
+    broker = mosquitto()
+    broker.start()
+    with Consumer(reader(broker.port), [event_filter(camera="door", family="traffic")]) as consumer:
+        device = device_at(broker.port, no_subscribers="keep")
+        device.emit(6000, "yard")
+        device.emit(5, "door")
+        assert [item.event.data.track_id for item in received(consumer, 5)] == list(range(6001, 6006))
+    with Consumer(reader(broker.port), [event_filter(camera="yard", family="traffic")]) as consumer:
+        assert [item.event.data.track_id for item in received(consumer, 6000)] == list(range(1, 6001))
+    wait_until(lambda: device.waiting() == 0)
 
 
 def test_what_overflowed_at_the_broker_comes_by_resend(
@@ -319,6 +348,8 @@ def test_what_overflowed_at_the_broker_comes_by_resend(
                 assert answer["ok"]
             else:
                 numbers.append(item.event.data.track_id)
+                again = bool(gaps) and numbers[-1] != 511
+                assert item.event.historical == again, "what is sent again is no news"
     assert gaps
     assert sorted(numbers) == list(range(11, 512))
 
@@ -339,6 +370,33 @@ def test_an_event_whose_handling_crashed_comes_again(
         assert second.event.data.track_id == 2
     with Consumer(settings, [topic], client_id="c", store=tmp_path / "seen") as consumer:
         assert [item.event.data.track_id for item in received(consumer, 2)] == [2, 3]
+
+
+def test_what_is_lost_at_the_start_of_a_boot_is_told(mosquitto: Callable[..., Mosquitto], tmp_path: Path) -> None:
+    broker = mosquitto()
+    broker.start()
+    builder = EventBuilder("plant", "box", "c" * 12)
+    outbox = SqliteOutbox(OutboxSettings(path=tmp_path / "outbox.sqlite"), builder)
+    started = Occurrence("health", "started", FrameTime(datetime.now(timezone.utc), 0.0), {"version": "1"})
+    crossed = Occurrence(
+        "traffic",
+        "crossed",
+        FrameTime(datetime.now(timezone.utc), 0.0),
+        {"line": "l", "direction": "in", "track_id": 1},
+    )
+    outbox.append([builder.draft(started), *(builder.draft(crossed, camera="door") for _ in range(10))])
+    outbox.flush(5)
+    events = outbox.claim(20, "strict")
+    outbox.close()
+    with Consumer(reader(broker.port), grace_s=0.5) as consumer:
+        sender = Connection(reader(broker.port), Session("sender"))
+        for event in (events[6], events[0], *events[7:]):
+            sender.publish(event.topic, event.body)
+        items = list(consumer.events(2.0))
+        sender.close()
+    assert sum(isinstance(item, Received) for item in items) == 6
+    (gap,) = (item for item in items if isinstance(item, Gap))
+    assert (gap.topic, gap.bootid, gap.first, gap.last) == (events[6].topic, builder.bootid, 1, 5)
 
 
 def test_a_sink_has_each_event_once_and_knows_what_is_missing(

@@ -20,6 +20,7 @@ ENVELOPE = {
     "bootid": "b",
     "sequence": "0" * 19 + "1",
 }
+SPAN = ("--from", "2026-01-31T00:00:00Z", "--to", "2026-02-01T00:00:00Z")
 QUALITY = {"camera": "ok", "time_source": "arrival", "time_uncertainty_ms": 40.0, "clock_synced": True}
 
 
@@ -58,6 +59,17 @@ def test_a_broker_that_is_not_there_is_said_in_a_line(free_port: int) -> None:
         (("tail", "--protocol", "4"), "allowed: 5, 3.1.1"),
         (("sink", "mysql", "somewhere"), "allowed: sqlite, postgres"),
         (("tail", "--port", "99999"), "port"),
+        (("tail", "--ca", "nowhere.pem"), "--ca: nowhere.pem: no such file"),
+        (("tail", "--cert", __file__), "give --cert and --key"),
+        (("tail", "--ca", __file__), "TLS"),
+        (("tail", "--password", "secret"), "password needs a username"),
+        (("resend", "plant", *SPAN), "'plant' names no device; expected SITE/DEVICE"),
+        (("resend", "plant/+", *SPAN), "'+' is no name"),
+        (("resend", "plant/box/door", *SPAN), "'box/door' is no name"),
+        (("resend", "plant/box", *SPAN, "--family", "cars"), "allowed: defect, detection, health, traffic"),
+        (("resend", "plant/box", "--from", "today", "--to", "2026-02-01T00:00:00Z"), "'today' is no time"),
+        (("resend", "plant/box", "--from", "2026-01-31T00:00:00", "--to", "2026-02-01T00:00:00Z"), "no time zone"),
+        (("resend", "plant/box", *SPAN, "--port", "1"), "broker 127.0.0.1:1"),
     ],
 )
 def test_wrong_use_is_said_in_a_line(arguments: tuple[str, ...], message: str) -> None:

@@ -57,3 +57,25 @@ def test_the_other_topics_of_a_device() -> None:
 def test_filters_leave_open_what_is_not_given() -> None:
     assert topics.event_filter() == "edgevision/+/+/+/+/+"
     assert topics.event_filter(camera="door", family="traffic") == "edgevision/+/+/door/traffic/+"
+
+
+@pytest.mark.parametrize(
+    ("subscription", "topic", "covered"),
+    [
+        ("a/b", "a/b", True),
+        ("a/b", "a/c", False),
+        ("a/b", "a/b/c", False),
+        ("a/+/c", "a/b/c", True),
+        ("a/+", "a", False),
+        ("+/+", "a/b", True),
+        ("#", "a/b", True),
+        ("a/#", "a/b/c", True),
+        ("a/#", "a", True),
+        ("a/b/#", "a", False),
+        ("b/#", "a/b", False),
+        (topics.event_filter(camera="door"), "edgevision/s/d/door/traffic/crossed", True),
+        (topics.event_filter(camera="door"), "edgevision/s/d/yard/traffic/crossed", False),
+    ],
+)
+def test_a_filter_covers_topics_as_mqtt_says(subscription: str, topic: str, covered: bool) -> None:  # noqa: FBT001
+    assert topics.matches(subscription, topic) is covered

@@ -40,6 +40,32 @@ def test_numbers_before_the_first_one_seen_are_no_hole() -> None:
     assert stream.ripe(99.0, 1.0) == []
 
 
+def test_a_start_that_is_heard_of_in_time_makes_holes_of_what_is_missing_before() -> None:
+    stream = Stream.joined(6, 0.0)
+    stream.seen(3, 1.0)
+    stream.began(2.0)
+    assert stream.ripe(6.0, 5.0) == []
+    stream.seen(4, 6.0)
+    assert ranges(stream.ripe(7.0, 5.0)) == [(1, 2)]
+    assert ranges(stream.ripe(11.0, 5.0)) == [(5, 5)]
+
+
+def test_a_start_that_is_heard_of_late_makes_none() -> None:
+    stream = Stream.joined(6, 0.0)
+    assert not stream.joined_late
+    assert stream.ripe(5.0, 5.0) == []
+    assert stream.joined_late
+    stream.began(6.0)
+    assert stream.ripe(99.0, 5.0) == []
+
+
+def test_a_stream_that_is_owed_misses_its_first_numbers() -> None:
+    stream = Stream.owed()
+    stream.seen(4, 0.0)
+    stream.seen(2, 0.0)
+    assert ranges(stream.ripe(5.0, 5.0)) == [(1, 1), (3, 3)]
+
+
 def test_what_was_promised_and_never_came_is_a_hole() -> None:
     stream = Stream(1, 3)
     stream.promised(3, 0.0)
@@ -55,6 +81,21 @@ def test_too_many_holes_are_told_at_once() -> None:
         stream.seen(3 + 2 * number, 0.0)
     assert ranges(stream.ripe(0.0, 60.0)) == [(2, 2), (4, 4), (6, 6)]
     assert len(stream.holes) == gaps.MOST_HOLES
+
+
+@given(st.sets(st.integers(1, 60), min_size=1), st.integers(0, 60), st.randoms(use_true_random=False))
+def test_whenever_the_start_is_heard_of_exactly_the_missing_ones_are_told(
+    present: set[int], when: int, shuffle: object
+) -> None:
+    order = sorted(present)
+    shuffle.shuffle(order)  # type: ignore[attr-defined]
+    stream = Stream.owed() if when == 0 else Stream.joined(order[0], 0.0)
+    for index, number in enumerate(order):
+        stream.seen(number, 0.0)
+        if index + 1 == min(when, len(order)):
+            stream.began(0.0)
+    told = {number for hole in stream.ripe(10.0, 1.0) for number in range(hole.first, hole.last + 1)}
+    assert told == set(range(1, max(present) + 1)) - present
 
 
 @given(st.sets(st.integers(2, 60), min_size=1), st.randoms(use_true_random=False))
@@ -74,3 +115,9 @@ def test_state_survives() -> None:
     again = Stream.load(stream.state(), 100.0)
     assert again.ripe(100.5, 1.0) == []
     assert ranges(again.ripe(101.0, 1.0)) == [(2, 3)]
+
+
+def test_what_is_unsure_survives() -> None:
+    again = Stream.load(Stream.joined(4, 0.0).state(), 100.0)
+    again.began(100.0)
+    assert ranges(again.ripe(101.0, 1.0)) == [(1, 3)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from edgevision.events.base import StoredEvent
-from edgevision.mqtt.lanes import FIRST_DELAY_S, LONGEST_DELAY_S, Lanes
+from edgevision.mqtt.lanes import FIRST_DELAY_S, LONGEST_DELAY_S, MOST_HELD, Lanes
 
 
 def event(rowid: int, topic: str = "a") -> StoredEvent:
@@ -15,15 +17,59 @@ def rows(lanes: Lanes, room: int = 20, now_s: float = 0.0) -> list[int]:
 
 
 def test_flowing_topics_go_in_the_order_of_the_outbox() -> None:
-    lanes = Lanes(trusting=True)
+    lanes = Lanes("strict", trusting=True)
     lanes.offer([event(1, "a"), event(2, "b"), event(3, "a"), event(4, "c")])
     assert rows(lanes, room=3) == [1, 2, 3]
     assert lanes.waiting == 1
     assert rows(lanes) == [4]
 
 
+def test_what_comes_back_stands_where_it_stood() -> None:
+    lanes = Lanes("strict", trusting=True)
+    lanes.offer([event(number) for number in range(1, 6)])
+    out = list(lanes.ready(4, 0.0))
+    for item in out:
+        lanes["a"].unwanted(item, 0.0)
+    assert rows(lanes, now_s=0.5) == []
+    assert rows(lanes, now_s=FIRST_DELAY_S) == [1]
+    lanes["a"].accepted()
+    assert rows(lanes) == [2, 3, 4, 5]
+
+
+def test_live_events_overtake_historical_ones_only_where_that_is_wanted() -> None:
+    mixed = [event(7), event(8, "b"), replace(event(1), historical=True), replace(event(2, "b"), historical=True)]
+    lanes = Lanes("live_first", trusting=True)
+    lanes.offer(reversed(mixed))
+    assert rows(lanes) == [7, 8, 1, 2]
+    lanes = Lanes("strict", trusting=True)
+    lanes.offer(mixed)
+    assert rows(lanes) == [1, 2, 7, 8]
+
+
+def test_a_topic_that_holds_much_is_full_until_some_of_it_went() -> None:
+    lanes = Lanes("strict", trusting=True)
+    lanes["a"].refused(0.0)
+    lanes.offer([event(number) for number in range(MOST_HELD)] + [event(MOST_HELD, "b")])
+    assert lanes.full == {"a"}
+    lanes["a"].accepted()
+    assert len(rows(lanes)) == 20
+    assert lanes.full == set()
+
+
+def test_only_the_probe_itself_makes_way_for_the_next() -> None:
+    lanes = Lanes("strict", trusting=True)
+    lanes.offer([event(1), event(2), event(3)])
+    first, second, _ = lanes.ready(3, 0.0)
+    lanes["a"].unwanted(first, 0.0)
+    assert rows(lanes, now_s=5.0) == [1]
+    lanes["a"].unwanted(second, 5.0)
+    assert rows(lanes, now_s=10.0) == []
+    lanes["a"].unwanted(first, 10.0)
+    assert rows(lanes, now_s=15.0) == [1]
+
+
 def test_a_refused_topic_is_tried_with_one_event_after_growing_waits() -> None:
-    lanes = Lanes(trusting=True)
+    lanes = Lanes("strict", trusting=True)
     lanes.offer([event(1), event(2), event(3, "b")])
     assert rows(lanes) == [1, 2, 3]
     assert lanes["a"].refused(0.0) == []
@@ -40,7 +86,7 @@ def test_a_refused_topic_is_tried_with_one_event_after_growing_waits() -> None:
 
 
 def test_an_accepted_probe_lets_the_rest_flow() -> None:
-    lanes = Lanes(trusting=True)
+    lanes = Lanes("strict", trusting=True)
     lanes["a"].refused(0.0)
     lanes.offer([event(1), event(2), event(3)])
     assert rows(lanes, now_s=5.0) == [1]
@@ -50,7 +96,7 @@ def test_an_accepted_probe_lets_the_rest_flow() -> None:
 
 
 def test_without_trust_every_topic_begins_with_a_probe() -> None:
-    lanes = Lanes(trusting=False)
+    lanes = Lanes("strict", trusting=False)
     lanes.offer([event(1, "a"), event(2, "a"), event(3, "b")])
     assert rows(lanes) == [1, 3]
     lanes["b"].accepted()

@@ -1,0 +1,71 @@
+"""Options of all commands that talk to a broker, and the settings they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from edgevision.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from edgevision.mqtt.client import MqttSettings
+
+HOST = typer.Option("127.0.0.1", help="The broker.")
+PORT = typer.Option(None, help="Its port; 1883 when not given, with TLS 8883.")
+PROTOCOL = typer.Option("5", help="MQTT version: 5 or 3.1.1.")
+USER = typer.Option(None, envvar="EDGEVISION_MQTT_USER", help="User name.")
+PASSWORD = typer.Option(None, envvar="EDGEVISION_MQTT_PASSWORD", help="Password; better given by the environment.")
+TLS = typer.Option(False, "--tls", help="Encrypt; implied by --ca, --cert and --key.")
+CA = typer.Option(None, help="PEM file with the authorities to trust; the system's when not given.")
+CERT = typer.Option(None, help="PEM file with our own certificate.")
+KEY = typer.Option(None, help="PEM file with its private key.")
+_USUAL_PORT = {False: 1883, True: 8883}
+
+
+def encryption(*, tls: bool, ca: Path | None, cert: Path | None, key: Path | None) -> dict[str, Any] | None:
+    """The section ``tls`` of the settings; ``None``: no encryption.
+
+    Raises:
+        ConfigError: A file is not there, or one of certificate and key is missing.
+    """
+    files = {"ca": ca, "cert": cert, "key": key}
+    given = {name: path for name, path in files.items() if path is not None}
+    problems = [Problem(f"--{name}", "", f"{path}: no such file") for name, path in given.items() if not path.is_file()]
+    if (cert is None) != (key is None):
+        problems.append(Problem("--cert", "", "a certificate and its key go together: give --cert and --key"))
+    if problems:
+        raise ConfigError(problems)
+    return given if tls or given else None
+
+
+def settings(
+    host: str, port: int | None, protocol: str, login: tuple[str | None, str | None], tls: dict[str, Any] | None
+) -> MqttSettings:
+    """What the options say.
+
+    Args:
+        host: The broker.
+        port: Its port; ``None`` for the usual one.
+        protocol: MQTT version.
+        login: User name and password.
+        tls: From ``encryption``.
+
+    Raises:
+        ConfigError: They are wrong.
+    """
+    from pydantic import ValidationError
+
+    from edgevision.mqtt.client import MqttSettings
+
+    if protocol not in {"5", "3.1.1"}:
+        raise ConfigError([Problem("--protocol", "", f"{protocol!r} is no MQTT version; allowed: 5, 3.1.1")])
+    document = {"host": host, "port": port or _USUAL_PORT[tls is not None], "protocol": protocol, "tls": tls}
+    document |= dict(zip(("username", "password"), login, strict=True))
+    try:
+        return MqttSettings.model_validate(document)
+    except ValidationError as exc:
+        problems = [Problem(f"--{error['loc'][0]}" if error["loc"] else "broker", "", error["msg"])
+                    for error in exc.errors(include_url=False, include_input=False)]  # fmt: skip
+        raise ConfigError(problems) from exc

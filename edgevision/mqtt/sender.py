@@ -1,0 +1,138 @@
+"""What one connection has in flight: events go out, are acknowledged, seen coming back, or refused."""
+
+from __future__ import annotations
+
+import queue
+import time
+from datetime import datetime, timezone
+
+import structlog
+
+from edgevision.events.base import Outbox, StoredEvent
+from edgevision.events.codec import stamp
+from edgevision.mqtt.client import (
+    FAILURE,
+    NO_MATCHING_SUBSCRIBERS,
+    NOT_AUTHORIZED,
+    PACKET_TOO_LARGE,
+    TOPIC_INVALID,
+    Connection,
+    MqttSettings,
+)
+from edgevision.mqtt.lanes import Lanes
+
+log = structlog.get_logger(__name__)
+
+ECHO_TIMEOUT_S = 5.0
+_OF_THE_TOPIC = frozenset({NOT_AUTHORIZED, TOPIC_INVALID})
+_IDLE_S = 0.5
+_BUSY_S = 0.02
+_ACK_S = 0.01  # an acknowledgement is awaited at once, a new event meanwhile waits this long at most
+
+
+class Sender:
+    """Empties the outbox over one connection. Used by one thread.
+
+    Args:
+        connection: Where to.
+        outbox: What to empty; the connection is announced to it.
+        settings: The order, and what becomes of events that nobody wants.
+    """
+
+    def __init__(self, connection: Connection, outbox: Outbox, settings: MqttSettings) -> None:
+        self._connection = connection
+        self._outbox = outbox
+        self._settings = settings
+        self._echoing = settings.protocol == "3.1.1"
+        self._lanes = Lanes(settings.order, trusting=not self._echoing)
+        self._in_flight: dict[int, StoredEvent] = {}
+        self._echoes: dict[str, tuple[StoredEvent, bytes, float]] = {}
+        outbox.connected()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._in_flight and not self._echoes and not self._lanes.waiting
+
+    def step(self) -> None:
+        """Take acknowledgements, then send what there is room for."""
+        self.settle(0.0)
+        self._missing_echoes()
+        room = self._connection.window - len(self._in_flight)
+        if room > 0:
+            self._lanes.offer(self._outbox.claim(room, self._settings.order, self._lanes.full))
+        for event in list(self._lanes.ready(room, time.monotonic())):
+            self._send(event)
+
+    def wait(self) -> None:
+        """Sleep until something may have changed."""
+        if self._in_flight:
+            self.settle(_ACK_S)
+        elif self._echoes:
+            self._outbox.wait(_ACK_S)
+        else:
+            self._outbox.wait(_IDLE_S if self.idle else _BUSY_S)
+
+    def settle(self, timeout_s: float) -> None:
+        """Take the acknowledgements that are there; waits for the first at most ``timeout_s``."""
+        done: list[int] = []
+        try:
+            ack = self._connection.acks.get(timeout=timeout_s) if timeout_s > 0 else self._connection.acks.get_nowait()
+            while ack is not None:
+                self._acknowledged(*ack, done)
+                ack = self._connection.acks.get_nowait()
+        except queue.Empty:
+            pass
+        if done:
+            self._outbox.done(done)
+
+    def echo(self, topic: str, payload: bytes) -> None:
+        """Something came back on one of our own topics."""
+        expected = self._echoes.get(topic)
+        if expected is None or expected[1] != payload:
+            return
+        del self._echoes[topic]
+        self._connection.unsubscribe(topic)
+        self._lanes[topic].accepted()
+        self._outbox.done([expected[0].rowid])
+
+    def _send(self, event: StoredEvent) -> None:
+        body = stamp(event.body, historical=event.historical, published=datetime.now(timezone.utc))
+        lane = self._lanes[event.topic]
+        if not self._connection.fits(event.topic, body):
+            lane.returned(event)
+            self._refuse([event], PACKET_TOO_LARGE, f"{len(body)} bytes are more than the broker takes")
+            return
+        if self._echoing and not lane.flows:
+            self._connection.subscribe(event.topic)
+            self._echoes[event.topic] = (event, body, time.monotonic() + ECHO_TIMEOUT_S)
+        self._in_flight[self._connection.publish(event.topic, body)] = event
+
+    def _acknowledged(self, mid: int, code: int, done: list[int]) -> None:
+        event = self._in_flight.pop(mid, None)
+        if event is None or (event.topic in self._echoes and self._echoes[event.topic][0] is event):
+            return  # a retained document or a reply; or an event whose echo decides
+        lane = self._lanes[event.topic]
+        if code >= FAILURE:
+            lane.returned(event)
+            together = lane.refused(time.monotonic()) if code in _OF_THE_TOPIC else []
+            self._refuse([event, *together], code, "refused by the broker")
+        elif code == NO_MATCHING_SUBSCRIBERS and self._settings.no_subscribers == "keep":
+            lane.unwanted(event, time.monotonic())
+        else:
+            lane.accepted()
+            done.append(event.rowid)
+
+    def _missing_echoes(self) -> None:
+        now_s = time.monotonic()
+        for topic, (event, _, until_s) in list(self._echoes.items()):
+            if now_s >= until_s:
+                del self._echoes[topic]
+                self._connection.unsubscribe(topic)
+                together = self._lanes[topic].refused(now_s)
+                self._refuse([event, *together], NOT_AUTHORIZED, "it was acknowledged but never delivered")
+
+    def _refuse(self, events: list[StoredEvent], code: int, reason: str) -> None:
+        log.warning("relay.refused", topic=events[0].topic, events=len(events), reason_code=code, reason=reason)
+        for event in events:
+            self._outbox.refused(event.rowid, code, reason)
