@@ -144,7 +144,7 @@ class Connection:
         self._opened = threading.Event()
         self._refusal: tuple[int, str] | None = None
         self._lost = threading.Event()
-        self._subscribed: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
+        self._subscribed: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
         self.acks: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
         self.messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self.window = settings.window
@@ -186,16 +186,18 @@ class Connection:
 
         Raises:
             BrokerRefused: The broker says no.
-            BrokerUnavailable: It does not answer.
+            BrokerUnavailable: It does not answer, or the connection is gone.
         """
         rc, mid = self._client.subscribe(topic, qos=1)
         if rc != paho.MQTT_ERR_SUCCESS:
             raise BrokerUnavailable(self._told(paho.error_string(rc)))
         try:
-            while (answer := self._subscribed.get(timeout=timeout_s))[0] != mid:
+            while (answer := self._subscribed.get(timeout=timeout_s)) is not None and answer[0] != mid:
                 pass
         except queue.Empty:
             raise BrokerUnavailable(self._told(f"no answer to the subscription of {topic}")) from None
+        if answer is None:
+            raise BrokerUnavailable(self._told(f"gone before the subscription of {topic} was answered"))
         if answer[1] >= FAILURE:
             raise BrokerRefused(self._told(f"refuses the subscription of {topic} (0x{answer[1]:02x})"), answer[1])
 
@@ -293,6 +295,7 @@ class Connection:
         self._opened.set()
         self.acks.put(None)
         self.messages.put(None)
+        self._subscribed.put(None)
 
     def _on_publish(self, _client: object, _data: object, mid: int, code: Any, _properties: object) -> None:  # noqa: ANN401
         # paho holds its own lock here: nothing but a hand-over is safe.
