@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -12,6 +13,25 @@ from pathlib import Path
 import pytest
 
 SERVER = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+
+
+def refusing_subscriptions(folder: Path, *topics: str) -> list[str]:
+    """Settings under which anybody may do anything but subscribe to these topics; no ACL file can say that."""
+    plugin = next(Path("/usr/lib").glob("**/mosquitto_dynamic_security.so"), None)
+    if plugin is None:
+        pytest.skip("Mosquitto's dynamic security is not installed")
+    acls = [{"acltype": "subscribeLiteral", "topic": topic, "allow": False} for topic in topics]
+    access = dict.fromkeys(("publishClientSend", "publishClientReceive", "subscribe", "unsubscribe"), True)
+    document = {
+        "roles": [{"rolename": "anybody", "acls": acls}],
+        "groups": [{"groupname": "anybody", "roles": [{"rolename": "anybody"}]}],
+        "anonymousGroup": "anybody",
+        "defaultACLAccess": access,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "security.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return ["allow_anonymous true", f"plugin {plugin}", f"plugin_opt_config_file {path}"]
 
 
 class Mosquitto:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 import time
@@ -20,12 +19,15 @@ from edgevision.events.base import Outbox
 from edgevision.events.times import timestamp
 from edgevision.mqtt.client import NOT_AUTHORIZED, Connection, MqttSettings, Session
 from edgevision.mqtt.commands import Commands
+from edgevision.mqtt.refusals import Refusals
+from edgevision.mqtt.retained import Retained, encoded
 from edgevision.mqtt.sender import ECHO_TIMEOUT_S, Sender
 from edgevision.types import Health
 
 log = structlog.get_logger(__name__)
 
 DRAIN_S = 5.0
+LASTED_S = 10.0  # a connection of this length was of use, even if there was nothing to send
 
 
 class Relay:
@@ -60,45 +62,57 @@ class Relay:
         self._outbox = outbox
         self._settings = settings
         self._site, self._device = site, device
+        self._status = topics.status(site, device)
         self._commands = commands
         self._backoff = backoff
-        self._retained_lock = threading.Lock()
-        self._retained: dict[str, bytes] = {topics.birth(site, device): _json(birth)}
-        self._changed: set[str] = set()
+        self._refusals = Refusals()
+        self._retained = Retained(self._refusals)
+        self._retained.put(topics.birth(site, device), birth)
         self._connected = False
         self._trouble = "not connected yet"
 
     def retain(self, topic: str, document: Mapping[str, Any]) -> None:
         """Publish ``document`` retained now and on every connect; any thread."""
-        with self._retained_lock:
-            self._retained[topic] = _json(document)
-            self._changed.add(topic)
+        self._retained.put(topic, document)
 
     def health(self) -> Health:
-        """Whether there is a connection; the device is ready without one, since the outbox keeps everything."""
-        return Health("relay", self._connected, "" if self._connected else self._trouble, critical=False)
+        """Whether there is a connection, and what is not allowed on it.
+
+        The device is ready without one, since the outbox keeps everything.
+        """
+        detail = str(self._refusals) if self._connected else self._trouble
+        return Health("relay", self._connected, detail, critical=False)
 
     def run(self, stop: threading.Event) -> None:
         """Connect, publish, connect again, until stopped; a stop first sends what waits, for a few seconds."""
         waits = self._backoff.waits()
         while not stop.is_set():
-            try:
-                connection = self._connect()
-            except PublishError as exc:
-                self._say(str(exc))
-                stop.wait(next(waits))
-                continue
-            waits = self._backoff.waits()
-            try:
-                self._serve(connection, stop)
-            except PublishError as exc:
-                self._say(str(exc))
-            finally:
-                self._connected = False
-                connection.close()
-                self._outbox.release()
+            if self._visit(stop):
+                waits = self._backoff.waits()
             if not stop.is_set():
                 stop.wait(next(waits))
+
+    def _visit(self, stop: threading.Event) -> bool:
+        """One connection from beginning to end; whether it was of use.
+
+        That a broker lets us in is none: one that throws us out again at once must not be stormed.
+        """
+        try:
+            connection = self._connect()
+        except PublishError as exc:
+            self._say(str(exc))
+            return False
+        began_s = time.monotonic()
+        sender = Sender(connection, self._outbox, self._settings, self._retained.acknowledged)
+        try:
+            self._serve(connection, sender, stop)
+        except PublishError as exc:
+            self._say(str(exc))
+        finally:
+            self._connected = False
+            connection.close()
+            self._outbox.release()
+        return sender.delivered > 0 or time.monotonic() - began_s >= LASTED_S
 
     def _say(self, trouble: str) -> None:
         if trouble != self._trouble:
@@ -106,24 +120,12 @@ class Relay:
         self._trouble = trouble
 
     def _connect(self) -> Connection:
-        status = topics.status(self._site, self._device)
         client_id = self._settings.client_id or f"edgevision-{self._site}-{self._device}"
-        will = (status, _json({"status": "offline", "reason": "lost"}))
+        will = (self._status, encoded({"status": "offline", "reason": "lost"}))
         return Connection(self._settings, Session(client_id, will))
 
-    def _serve(self, connection: Connection, stop: threading.Event) -> None:
-        status = topics.status(self._site, self._device)
-        sender = Sender(connection, self._outbox, self._settings)
-        if self._settings.protocol == "3.1.1":
-            self._prove(connection)
-        connection.publish(status, _json({"status": "online", "since": timestamp(_now())}), retain=True)
-        with self._retained_lock:
-            self._changed = set(self._retained)
-        if self._commands is not None:
-            connection.subscribe(topics.command(self._site, self._device))
-        self._connected = True
-        self._trouble = ""
-        log.info("relay.online", host=self._settings.host, port=self._settings.port)
+    def _serve(self, connection: Connection, sender: Sender, stop: threading.Event) -> None:
+        self._begin(connection)
         deadline_s = float("inf")
         while not connection.lost and time.monotonic() < deadline_s:
             self._side_traffic(connection, sender)
@@ -133,16 +135,37 @@ class Relay:
                 if sender.idle and not self._outbox.wait(0):
                     break
             sender.wait()
-        if not connection.lost:
-            connection.publish(status, _json({"status": "offline", "reason": "stopped"}), retain=True)
-            sender.settle(1.0)
+        if connection.lost:
+            self._say("the connection to the broker is lost")
+            return
+        self._retained.put(self._status, {"status": "offline", "reason": "stopped"})
+        self._retained.publish(connection)
+        sender.settle(1.0)
+
+    def _begin(self, connection: Connection) -> None:
+        if self._settings.protocol == "3.1.1":
+            self._prove(connection)
+        self._retained.put(self._status, {"status": "online", "since": timestamp(datetime.now(timezone.utc))})
+        self._retained.connected()
+        self._listen(connection)
+        self._connected = True
+        self._trouble = ""
+        log.info("relay.online", host=self._settings.host, port=self._settings.port)
+
+    def _listen(self, connection: Connection) -> None:
+        """Hear commands; a broker that does not allow that may have our events all the same."""
+        if self._commands is None:
+            return
+        topic = topics.command(self._site, self._device)
+        try:
+            connection.subscribe(topic)
+        except BrokerRefused as exc:
+            self._refusals.refused(topic, f"commands are not heard: {exc}")
+        else:
+            self._refusals.accepted(topic)
 
     def _side_traffic(self, connection: Connection, sender: Sender) -> None:
-        with self._retained_lock:
-            changed = {topic: self._retained[topic] for topic in self._changed}
-            self._changed.clear()
-        for topic, payload in changed.items():
-            connection.publish(topic, payload, retain=True)
+        self._retained.publish(connection)
         commands = topics.command(self._site, self._device, "")
         while not connection.messages.empty():
             message = connection.messages.get()
@@ -175,11 +198,3 @@ class Relay:
                 return
         msg = f"nothing comes back on {topic}: this device must be allowed to write and read its own topics"
         raise BrokerRefused(msg, NOT_AUTHORIZED)
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
-def _json(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 import structlog
 
+from edgevision.errors import BrokerRefused
 from edgevision.events.base import Outbox, StoredEvent
 from edgevision.events.codec import stamp
 from edgevision.mqtt.client import (
@@ -24,6 +26,7 @@ from edgevision.mqtt.lanes import Lanes
 log = structlog.get_logger(__name__)
 
 ECHO_TIMEOUT_S = 5.0
+_BY_THE_BROKER = "refused by the broker"
 _OF_THE_TOPIC = frozenset({NOT_AUTHORIZED, TOPIC_INVALID})
 _IDLE_S = 0.5
 _BUSY_S = 0.02
@@ -37,12 +40,18 @@ class Sender:
         connection: Where to.
         outbox: What to empty; the connection is announced to it.
         settings: The order, and what becomes of events that nobody wants.
+        others: Hears the message id and reason code of what was acknowledged and is no event.
     """
 
-    def __init__(self, connection: Connection, outbox: Outbox, settings: MqttSettings) -> None:
+    def __init__(
+        self, connection: Connection, outbox: Outbox, settings: MqttSettings, others: Callable[[int, int], None]
+    ) -> None:
         self._connection = connection
         self._outbox = outbox
         self._settings = settings
+        self._others = others
+        self.delivered = 0
+        """Events that are done."""
         self._echoing = settings.protocol == "3.1.1"
         self._lanes = Lanes(settings.order, trusting=not self._echoing)
         self._in_flight: dict[int, StoredEvent] = {}
@@ -83,8 +92,7 @@ class Sender:
                 ack = self._connection.acks.get_nowait()
         except queue.Empty:
             pass
-        if done:
-            self._outbox.done(done)
+        self._done(done)
 
     def echo(self, topic: str, payload: bytes) -> None:
         """Something came back on one of our own topics."""
@@ -94,7 +102,7 @@ class Sender:
         del self._echoes[topic]
         self._connection.unsubscribe(topic)
         self._lanes[topic].accepted()
-        self._outbox.done([expected[0].rowid])
+        self._done([expected[0].rowid])
 
     def _send(self, event: StoredEvent) -> None:
         body = stamp(event.body, historical=event.historical, published=datetime.now(timezone.utc))
@@ -104,19 +112,27 @@ class Sender:
             self._refuse([event], PACKET_TOO_LARGE, f"{len(body)} bytes are more than the broker takes")
             return
         if self._echoing and not lane.flows:
-            self._connection.subscribe(event.topic)
+            try:
+                self._connection.subscribe(event.topic)
+            except BrokerRefused as exc:
+                self._refuse_topic(event, NOT_AUTHORIZED, str(exc))
+                return
             self._echoes[event.topic] = (event, body, time.monotonic() + ECHO_TIMEOUT_S)
         self._in_flight[self._connection.publish(event.topic, body)] = event
 
     def _acknowledged(self, mid: int, code: int, done: list[int]) -> None:
         event = self._in_flight.pop(mid, None)
-        if event is None or (event.topic in self._echoes and self._echoes[event.topic][0] is event):
-            return  # a retained document or a reply; or an event whose echo decides
+        if event is None:
+            self._others(mid, code)
+            return
+        if event.topic in self._echoes and self._echoes[event.topic][0] is event:
+            return  # its echo decides
         lane = self._lanes[event.topic]
-        if code >= FAILURE:
+        if code in _OF_THE_TOPIC:
+            self._refuse_topic(event, code, _BY_THE_BROKER)
+        elif code >= FAILURE:
             lane.returned(event)
-            together = lane.refused(time.monotonic()) if code in _OF_THE_TOPIC else []
-            self._refuse([event, *together], code, "refused by the broker")
+            self._refuse([event], code, _BY_THE_BROKER)
         elif code == NO_MATCHING_SUBSCRIBERS and self._settings.no_subscribers == "keep":
             lane.unwanted(event, time.monotonic())
         else:
@@ -124,13 +140,20 @@ class Sender:
             done.append(event.rowid)
 
     def _missing_echoes(self) -> None:
-        now_s = time.monotonic()
         for topic, (event, _, until_s) in list(self._echoes.items()):
-            if now_s >= until_s:
+            if time.monotonic() >= until_s:
                 del self._echoes[topic]
                 self._connection.unsubscribe(topic)
-                together = self._lanes[topic].refused(now_s)
-                self._refuse([event, *together], NOT_AUTHORIZED, "it was acknowledged but never delivered")
+                self._refuse_topic(event, NOT_AUTHORIZED, "it was acknowledged but never delivered")
+
+    def _done(self, rowids: list[int]) -> None:
+        if rowids:
+            self.delivered += len(rowids)
+            self._outbox.done(rowids)
+
+    def _refuse_topic(self, event: StoredEvent, code: int, reason: str) -> None:
+        together = self._lanes[event.topic].refused(time.monotonic())
+        self._refuse([event, *together], code, reason)
 
     def _refuse(self, events: list[StoredEvent], code: int, reason: str) -> None:
         log.warning("relay.refused", topic=events[0].topic, events=len(events), reason_code=code, reason=reason)
