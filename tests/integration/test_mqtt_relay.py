@@ -14,11 +14,14 @@ from daemon_process import wait_until
 from mosquitto import Mosquitto
 from mqtt_device import Device, reader, received
 
+from edgevision.events.build import EventBuilder
+from edgevision.events.outbox import OutboxSettings, SqliteOutbox
 from edgevision.events.topics import event_filter
 from edgevision.mqtt.broker import EmbeddedBroker
-from edgevision.mqtt.client import MqttSettings
+from edgevision.mqtt.client import Connection, MqttSettings, Session
 from edgevision.mqtt.consumer import Consumer, Gap, Received, ask
 from edgevision.mqtt.sinks import SqliteSink, missing, pump
+from edgevision.types import FrameTime, Occurrence
 
 pytestmark = pytest.mark.service
 
