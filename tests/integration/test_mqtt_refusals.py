@@ -82,7 +82,7 @@ def test_a_refused_subscription_to_its_own_topic_does_not_stop_the_others(
     told = [item.event for item in items if item.event.family == "health"]
     assert [item.event.data.track_id for item in items if item.event.family == "traffic"] == [3, 4, 5]
     assert [(event.data.topic, event.data.reason_code) for event in told] == [(yard, 0x87)]
-    assert device.waiting() == 2
+    wait_until(lambda: device.waiting() == 2)
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
