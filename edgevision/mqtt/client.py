@@ -16,7 +16,7 @@ from paho.mqtt.properties import Properties
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from edgevision.config.settings import PositiveSeconds, Settings
-from edgevision.errors import BrokerRefused, BrokerUnavailable
+from edgevision.errors import BrokerRefused, BrokerUnavailable, PublishError
 
 NO_MATCHING_SUBSCRIBERS = 0x10
 FAILURE = 0x80  # reason codes from here on are refusals
@@ -168,6 +168,7 @@ class Connection:
 
         Raises:
             BrokerUnavailable: The connection is gone.
+            PublishError: MQTT has no such message, e.g. since its topic has a wildcard.
         """
         properties = None
         if self._v5:
@@ -175,7 +176,10 @@ class Connection:
             properties.ContentType = "application/json"
             if correlation is not None:
                 properties.CorrelationData = correlation
-        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        try:
+            info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        except ValueError as exc:
+            raise PublishError(self._told(f"cannot be sent a message on {topic:.60}: {exc}")) from exc
         if info.rc != paho.MQTT_ERR_SUCCESS:
             self._lost.set()
             raise BrokerUnavailable(self._told(paho.error_string(info.rc)))
