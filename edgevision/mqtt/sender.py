@@ -53,7 +53,7 @@ class Sender:
         """Events that are done."""
         self._echoing = settings.protocol == "3.1.1"
         self._lanes = Lanes(settings.order, trusting=not self._echoing)
-        self._in_flight: dict[int, StoredEvent] = {}
+        self._in_flight: dict[int, StoredEvent | None] = {}  # None: what became of the event is known already
         self._echoes: dict[str, tuple[StoredEvent, bytes, float]] = {}
         outbox.connected()
 
@@ -98,8 +98,7 @@ class Sender:
         expected = self._echoes.get(topic)
         if expected is None or expected[1] != payload:
             return
-        del self._echoes[topic]
-        self._connection.unsubscribe(topic)
+        self._end_echo(topic, expected[0])
         self._lanes[topic].accepted(expected[0])
         self._done([expected[0].rowid])
 
@@ -120,12 +119,12 @@ class Sender:
         self._in_flight[self._connection.publish(event.topic, body)] = event
 
     def _acknowledged(self, mid: int, code: int, done: list[int]) -> None:
-        event = self._in_flight.pop(mid, None)
-        if event is None:
+        if mid not in self._in_flight:
             self._others(mid, code)
             return
-        if event.topic in self._echoes and self._echoes[event.topic][0] is event:
-            return  # its echo decides
+        event = self._in_flight.pop(mid)
+        if event is None or (event.topic in self._echoes and self._echoes[event.topic][0] is event):
+            return  # its echo decides, or has decided
         lane = self._lanes[event.topic]
         if code >= FAILURE:
             self._back_off(event, code, "refused by the broker")
@@ -138,9 +137,16 @@ class Sender:
     def _missing_echoes(self) -> None:
         for topic, (event, _, until_s) in list(self._echoes.items()):
             if time.monotonic() >= until_s:
-                del self._echoes[topic]
-                self._connection.unsubscribe(topic)
+                self._end_echo(topic, event)
                 self._back_off(event, NOT_AUTHORIZED, "it was acknowledged but never delivered")
+
+    def _end_echo(self, topic: str, event: StoredEvent) -> None:
+        """The event's fate is known; its acknowledgement may still come, and frees its place in the window, no more."""
+        del self._echoes[topic]
+        self._connection.unsubscribe(topic)
+        for mid, sent in self._in_flight.items():
+            if sent is event:
+                self._in_flight[mid] = None
 
     def _done(self, rowids: list[int]) -> None:
         if rowids:

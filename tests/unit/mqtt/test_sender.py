@@ -13,6 +13,7 @@ import pytest
 
 from edgevision.events.build import EventBuilder
 from edgevision.events.memory import MemoryOutbox
+from edgevision.mqtt import sender as module
 from edgevision.mqtt.client import Connection, MqttSettings
 from edgevision.mqtt.sender import Sender
 from edgevision.types import FrameTime, Occurrence
@@ -96,3 +97,15 @@ def test_one_refused_event_counts_once_however_many_were_accepted_behind_it() ->
         bench.sender.step()
     assert bench.facts()["parked"] == 0
     assert ("door", 21) not in bench.broker.sent
+
+
+def test_an_acknowledgement_after_the_missing_echo_makes_nothing_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ECHO_TIMEOUT_S", 0.05)
+    bench = Bench(lambda *_: None, protocol="3.1.1")
+    bench.emit("door", 1)
+    bench.run(lambda: bench.facts()["depth"] == 2)  # the event waits again, and so does the word of its refusal
+    bench.broker.acks.put((1, 0))
+    bench.sender.settle(0.0)
+    assert bench.sender.delivered == 0
+    assert bench.facts()["depth"] == 2
+    assert bench.broker.acks.empty()
