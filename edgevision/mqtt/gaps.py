@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,9 +89,11 @@ class Stream:
         if self.unsure and all(now_s - hole.since_s >= grace_s for hole in self.unsure):
             self.unsure.clear()
         overflow = len(self.holes) - MOST_HOLES
-        told = [hole for index, hole in enumerate(self.holes) if index < overflow or now_s - hole.since_s >= grace_s]
-        if told:
-            self.holes = [hole for hole in self.holes if hole not in told]
+        told: list[Hole] = []
+        kept: list[Hole] = []
+        for index, hole in enumerate(self.holes):
+            (told if index < overflow or now_s - hole.since_s >= grace_s else kept).append(hole)
+        self.holes = kept
         return told
 
     def state(self) -> list[Any]:
@@ -105,11 +108,12 @@ class Stream:
 
 
 def _fill(holes: list[Hole], sequence: int, now_s: float) -> None:
-    for index, hole in enumerate(holes):
-        if hole.first <= sequence <= hole.last:
-            parts = ((hole.first, sequence - 1), (sequence + 1, hole.last))
-            holes[index : index + 1] = [Hole(a, b, now_s) for a, b in parts if a <= b]
-            return
+    """The holes are in the order of their numbers."""
+    index = bisect.bisect_right(holes, sequence, key=lambda hole: hole.first) - 1
+    if index >= 0 and sequence <= holes[index].last:
+        hole = holes[index]
+        parts = ((hole.first, sequence - 1), (sequence + 1, hole.last))
+        holes[index : index + 1] = [Hole(a, b, now_s) for a, b in parts if a <= b]
 
 
 def _ranges(holes: list[Hole]) -> list[list[int]]:
