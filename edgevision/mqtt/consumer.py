@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from edgevision.backoff import Backoff
-from edgevision.errors import BrokerRefused, BrokerUnavailable, EventError
+from edgevision.errors import BrokerRefused, BrokerUnavailable, EventError, OutboxError
 from edgevision.events import topics as names
 from edgevision.events.codec import decode
 from edgevision.events.schema import AnyEvent
@@ -151,8 +151,12 @@ class Consumer:
         self._store.close()
 
     def ack(self, received: Received) -> None:
-        """The event is dealt with: remember it and tell the broker."""
-        self._store.commit([received.event.id], self._streams.changes())
+        """The event is dealt with: remember it and tell the broker.
+
+        Raises:
+            OutboxError: It cannot be remembered now; the same call may succeed later.
+        """
+        self._remember([received.event.id])
         if self._connection is not None and not self._connection.lost:
             self._connection.acknowledge(received.message)
         if self._pending is received:
@@ -166,6 +170,7 @@ class Consumer:
 
         Raises:
             BrokerRefused: The broker refuses us after a reconnect.
+            OutboxError: What was seen cannot be remembered, or not be looked up; asking again may succeed.
         """
         waits = Backoff(0.1, 10.0).waits()
         last_s = time.monotonic()
@@ -221,6 +226,14 @@ class Consumer:
         if self._judging:
             self._streams.judge(event, message.topic, time.monotonic())
         return Received(event, message.topic, message)
+
+    def _remember(self, event_ids: list[str]) -> None:
+        changes = self._streams.changes()
+        try:
+            self._store.commit(event_ids, changes)
+        except OutboxError:
+            self._streams.keep(changes)
+            raise
 
     def _ripe(self) -> Gap | None:
         now_s = time.monotonic()

@@ -98,6 +98,10 @@ class Streams:
         changes, self._changes = self._changes, Changes()
         return changes
 
+    def keep(self, changes: Changes) -> None:
+        """These could not be remembered; they are the first of the next ones. To be told before anything else is."""
+        self._changes = changes
+
     def __len__(self) -> int:
         return sum(map(len, self._by_topic.values()))
 
