@@ -221,6 +221,8 @@ class Consumer:
             self._connection.acknowledge(message)
             return None
         if event.id in self._store:
+            if self._judging and self._streams.judge_again(event, message.topic, time.monotonic()):
+                self._remember([])
             self._connection.acknowledge(message)
             return None
         if self._judging:

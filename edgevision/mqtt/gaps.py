@@ -66,6 +66,10 @@ class Stream:
         self.unsure.clear()
         self.first = 1
 
+    def lacks(self, sequence: int) -> bool:
+        """Whether this number has not come yet, nor was told as missing."""
+        return sequence > self.highest or any(_find(holes, sequence) is not None for holes in (self.holes, self.unsure))
+
     def seen(self, sequence: int, now_s: float) -> None:
         """A number came."""
         if sequence > self.highest:
@@ -107,10 +111,14 @@ class Stream:
         return cls(first, highest, *([Hole(a, b, now_s) for a, b in ranges] for ranges in holes))
 
 
-def _fill(holes: list[Hole], sequence: int, now_s: float) -> None:
-    """The holes are in the order of their numbers."""
+def _find(holes: list[Hole], sequence: int) -> int | None:
+    """Place of the hole that a number is in; the holes are in the order of their numbers."""
     index = bisect.bisect_right(holes, sequence, key=lambda hole: hole.first) - 1
-    if index >= 0 and sequence <= holes[index].last:
+    return index if index >= 0 and sequence <= holes[index].last else None
+
+
+def _fill(holes: list[Hole], sequence: int, now_s: float) -> None:
+    if (index := _find(holes, sequence)) is not None:
         hole = holes[index]
         parts = ((hole.first, sequence - 1), (sequence + 1, hole.last))
         holes[index : index + 1] = [Hole(a, b, now_s) for a, b in parts if a <= b]

@@ -82,6 +82,18 @@ class Streams:
             for other, last in previous.last.items():
                 self._promise(previous.bootid, other, int(last), now_s)
 
+    def judge_again(self, event: AnyEvent, topic: str, now_s: float) -> bool:
+        """An event came whose id is known; whether its number is new.
+
+        That is a replay after a restart, of an event with a natural key: the same id, under a boot and a number of its
+        own. It begins no stream but one that is owed, else every resend from a forgotten boot would.
+        """
+        known = self._by_topic.get(topic, {}).get(event.bootid)
+        if not (self._from_start(event.bootid, topic) if known is None else known.lacks(int(event.sequence))):
+            return False
+        self.judge(event, topic, now_s)
+        return True
+
     def ripe(self, now_s: float, grace_s: float) -> list[tuple[Key, Hole]]:
         """Holes that nothing has filled for ``grace_s``; they are told once and forgotten, as are old streams."""
         told = []

@@ -94,3 +94,56 @@ def test_what_could_not_be_remembered_is_with_the_next_acknowledgement(tmp_path:
     assert "a" in again
     assert again.streams(0.0)["b1", TOPIC].highest == 1
     again.close()
+
+
+def test_a_replay_under_a_new_number_is_no_news_and_no_gap(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "seen", grace_s=0.0)
+    bench.send("b1", 1, "interval")
+    bench.send("b2", 1, "x")
+    bench.send("b2", 2, "interval")
+    bench.send("b2", 3, "y")
+    assert bench.heard() == ["interval", "x", "y"]
+    assert bench.connection.acknowledged == [1, 2, 3, 4]
+    bench.consumer.close()
+    again = SeenStore(tmp_path / "seen")
+    assert again.streams(0.0)["b2", TOPIC].highest == 3
+    again.close()
+
+
+def test_a_replay_may_be_the_first_of_its_boot() -> None:
+    bench = Bench(grace_s=0.0)
+    bench.send("b1", 1, "interval")
+    bench.send("b2", 1, "s", "edgevision/s/d/device/health/started")
+    bench.send("b2", 1, "interval")
+    bench.send("b2", 2, "x")
+    bench.send("b2", 4, "y")
+    assert bench.heard() == ["interval", "s", "x", "y", ("b2", 3, 3)]
+    bench.consumer.close()
+
+
+def test_a_replay_that_is_remembered_needs_no_later_event(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "seen")
+    bench.send("b1", 1, "interval")
+    bench.send("b2", 1, "x")
+    bench.send("b2", 2, "interval")
+    assert bench.heard() == ["interval", "x"]
+    bench.consumer.close()
+    bench = Bench(tmp_path / "seen", grace_s=0.0)
+    bench.send("b2", 3, "y")
+    assert bench.heard() == ["y"]
+    bench.consumer.close()
+
+
+def test_what_is_sent_twice_begins_no_stream_and_changes_none() -> None:
+    bench = Bench(grace_s=0.0)
+    bench.send("b1", 5, "a")
+    bench.send("b1", 6, "b")
+    assert bench.heard() == ["a", "b"]
+    bench.consumer._streams.changes()
+    for sequence, event_id in ((5, "a"), (6, "b")):
+        bench.send("b1", sequence, event_id)
+    bench.send("forgotten", 7, "a")
+    assert bench.heard() == []
+    assert bench.consumer._streams.changes().streams == {}
+    assert len(bench.consumer._streams) == 1
+    bench.consumer.close()
