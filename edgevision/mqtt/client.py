@@ -62,7 +62,8 @@ class MqttSettings(Settings):
     connect_timeout_s: PositiveSeconds = 10.0
     """How long to wait for the broker to answer, seconds."""
     order: Literal["strict", "live_first"] = "strict"
-    """After an outage: everything in order, or new events before those that waited."""
+    """After an outage: everything in order, or new events before those that waited. With `live_first` a consumer of
+    few topics may tell a gap that is filled later, unless its grace is longer than a backlog takes."""
     window: Annotated[int, Field(ge=1, le=1000)] = 20
     """Most unacknowledged events at once; the broker may want fewer."""
     no_subscribers: Literal["keep", "drop"] = "drop"

@@ -88,15 +88,19 @@ class Stream:
             self.holes.append(Hole(self.highest + 1, last, now_s))
             self.highest = last
 
-    def ripe(self, now_s: float, grace_s: float) -> list[Hole]:
-        """Holes that nothing has filled for ``grace_s``; they are told once and forgotten."""
+    def ripe(self, now_s: float, grace_s: float, *, more_may_come: bool = False) -> list[Hole]:
+        """Holes that nothing has filled for ``grace_s``; they are told once and forgotten.
+
+        While ``more_may_come`` none is but those there is no memory for.
+        """
         if self.unsure and all(now_s - hole.since_s >= grace_s for hole in self.unsure):
             self.unsure.clear()
         overflow = len(self.holes) - MOST_HOLES
         told: list[Hole] = []
         kept: list[Hole] = []
         for index, hole in enumerate(self.holes):
-            (told if index < overflow or now_s - hole.since_s >= grace_s else kept).append(hole)
+            overdue = not more_may_come and now_s - hole.since_s >= grace_s
+            (told if overdue or index < overflow else kept).append(hole)
         self.holes = kept
         return told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -69,10 +70,13 @@ class Streams:
             self._by_topic.setdefault(topic, {})[bootid] = stream
         self._starts: dict[str, Start] = {start.bootid: start for start in starts}
         self._changes = Changes()
+        self._drained_s: dict[str, float] = {}  # device -> when the last event came that had waited there
 
     def judge(self, event: AnyEvent, topic: str, now_s: float) -> None:
         """An event came that was not seen before."""
         sequence = int(event.sequence)
+        if event.historical:
+            self._drained_s[_device(topic)] = now_s
         self._stream(event.bootid, topic, sequence, now_s).seen(sequence, now_s)
         self._touch(event.bootid, topic)
         if (event.family, event.name) != ("health", "started"):
@@ -95,11 +99,15 @@ class Streams:
         return True
 
     def ripe(self, now_s: float, grace_s: float) -> list[tuple[Key, Hole]]:
-        """Holes that nothing has filled for ``grace_s``; they are told once and forgotten, as are old streams."""
+        """Holes that nothing has filled for ``grace_s``; they are told once and forgotten, as are old streams.
+
+        Those of a device that sends what has waited there are not: with ``live_first`` they may be among that.
+        """
         told = []
         for topic, boots in self._by_topic.items():
+            draining = now_s - self._drained_s.get(_device(topic), -math.inf) < grace_s
             for bootid, stream in boots.items():
-                for hole in stream.ripe(now_s, grace_s):
+                for hole in stream.ripe(now_s, grace_s, more_may_come=draining):
                     told.append(((bootid, topic), hole))
                     self._changes.streams[bootid, topic] = stream
             self._trim(topic)
@@ -166,3 +174,7 @@ class Streams:
             self._changes.starts.pop(bootid, None)
             self._changes.streams.pop((bootid, topic), None)
             self._changes.forgotten.append((bootid, topic))
+
+
+def _device(topic: str) -> str:
+    return topic.rsplit("/", 3)[0]
