@@ -160,3 +160,13 @@ def test_age_is_that_of_the_oldest_waiting_event(open_outbox: Open) -> None:
     assert outbox.flush(5)
     time.sleep(0.15)
     assert outbox.health().facts["age_s"] >= 0.1
+
+
+def test_a_service_writes_where_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = {"folder": tmp_path / "etc"}
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    assert OutboxSettings.model_validate({}, context=folder).path == tmp_path / "etc" / "outbox.sqlite"
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edgevision")
+    assert OutboxSettings.model_validate({}, context=folder).path == Path("/var/lib/edgevision/outbox.sqlite")
+    given = OutboxSettings.model_validate({"path": "here.sqlite"}, context=folder)
+    assert given.path == tmp_path / "etc" / "here.sqlite"
