@@ -139,7 +139,7 @@ def daemon_fps(folder: Path, video: Path, cameras: int, frames: int) -> float:
     file = folder / "bench.yaml"
     names = "".join(CAMERA.format(n=n, video=video) for n in range(cameras))
     file.write_text(CONFIG.format(bundle=BUNDLE, folder=folder, cameras=names), encoding="utf-8")
-    assembly = Assembly(load_daemon(file, registry()), reload=dict)
+    assembly = Assembly(load_daemon(file, registry()), folder, reload=dict)
     assembly.daemon.start()
     ready = lambda: next(c.ok for c in assembly.board.report().components if c.name == "model/pcb")  # noqa: E731
     while not ready():

@@ -22,7 +22,9 @@ def setup_logging(level: Level, layout: Format) -> None:
         layout: JSON lines or coloured text; `auto` is text on a terminal.
     """
     console = layout == "console" or (layout == "auto" and sys.stderr.isatty())
-    renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

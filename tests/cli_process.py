@@ -21,6 +21,12 @@ def edgevision(
     )
 
 
+def edgevision_process(*arguments: object) -> subprocess.Popen[str]:
+    """Start ``edgevision ARGUMENTS`` and leave it running; output as text."""
+    command = [sys.executable, "-c", _CALL, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 def error_of(done: subprocess.CompletedProcess[str], lines: int = 2) -> str:
     """The message of a run that was refused: exit code 2, at most ``lines`` lines, no traceback."""
     assert done.returncode == 2, done.stdout + done.stderr

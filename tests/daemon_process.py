@@ -38,15 +38,19 @@ class BlobDetector(ScriptedDetector):
     class Settings(SettingsBase):
         kind: Literal["blob"] = "blob"
         seed: int = 0
+        delay_s: float = 0.0
+        """How long it thinks about each picture, as a model that is too large for its device."""
 
     def __init__(self, bundle: Bundle, settings: Settings, thresholds: object = None) -> None:
         del thresholds
         self._empty: dict[tuple[int, int], Image] = {}
+        self._delay_s: float = settings.delay_s  # type: ignore[attr-defined]
         self._scene = ShopScene(settings.seed, people=0, seconds=1.0)  # type: ignore[attr-defined]
         spec = bundle.manifest.input
         super().__init__(self._look_at, bundle.manifest.classes, InputSpec(spec.width, spec.height))
 
     def _look_at(self, image: Image, box: Letterbox) -> Detections:
+        time.sleep(self._delay_s)
         inner = image[box.top : box.top + box.inner[1], box.left : box.left + box.inner[0]]
         if box.inner not in self._empty:
             empty = cv2.cvtColor(self._scene.render(0), cv2.COLOR_BGR2RGB)

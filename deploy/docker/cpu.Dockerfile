@@ -14,7 +14,7 @@ RUN apt-get update \
     && useradd --system --create-home --home-dir /var/lib/edgevision --groups video edgevision
 COPY --from=build /opt/edgevision /opt/edgevision
 COPY models /opt/models
-ENV PATH=/opt/edgevision/bin:$PATH PYTHONUNBUFFERED=1
+ENV PATH=/opt/edgevision/bin:$PATH PYTHONUNBUFFERED=1 STATE_DIRECTORY=/var/lib/edgevision
 USER edgevision
 WORKDIR /var/lib/edgevision
 VOLUME /var/lib/edgevision

@@ -18,7 +18,7 @@ RUN apt-get update \
     && useradd --system --create-home --home-dir /var/lib/edgevision --groups video edgevision
 COPY --from=build /opt/edgevision /opt/edgevision
 COPY models /opt/models
-ENV PATH=/opt/edgevision/bin:$PATH PYTHONUNBUFFERED=1 NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
+ENV PATH=/opt/edgevision/bin:$PATH PYTHONUNBUFFERED=1 STATE_DIRECTORY=/var/lib/edgevision NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
 USER edgevision
 WORKDIR /var/lib/edgevision
 VOLUME /var/lib/edgevision

@@ -16,7 +16,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY edgevision edgevision
 RUN /opt/edgevision/bin/pip install --no-cache-dir ".[cpu]"
 COPY models /opt/models
-ENV PATH=/opt/edgevision/bin:$PATH PYTHONUNBUFFERED=1 NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
+ENV PATH=/opt/edgevision/bin:$PATH PYTHONUNBUFFERED=1 STATE_DIRECTORY=/var/lib/edgevision NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
 USER edgevision
 WORKDIR /var/lib/edgevision
 VOLUME /var/lib/edgevision

@@ -82,8 +82,8 @@ class InspectionSettings(Settings):
                 allowed = ", ".join(self.regions) or "none is defined"
                 msg = f"rules.{number}.region: no region is called {rule.region!r}; regions: {allowed}"
                 raise ValueError(msg)
-            if rule.min_length_mm and self.mm_per_px is None:
-                msg = f"rules.{number}.min_length_mm needs mm_per_px"
+            if self.mm_per_px is None and (rule.min_length_mm or rule.min_area_mm2):
+                msg = f"rules.{number}: sizes in mm need mm_per_px"
                 raise ValueError(msg)
         return self
 

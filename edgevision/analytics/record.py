@@ -63,7 +63,7 @@ class PartDefect:
         x1, y1, x2, y2 = self.place
         centre = np.array([[(x1 + x2) / 2, (y1 + y2) / 2]])
         within = frozenset(region for region, polygon in regions.items() if bool(inside(centre, polygon)[0]))
-        return Sighted(name, [(int(number), score) for number, score in self.sightings], self.size[0], within)
+        return Sighted(name, [(int(number), score) for number, score in self.sightings], self.measure, within)
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from edgevision.analytics.measure import Measure
 from edgevision.config.settings import Name, Settings, Unit
 
 Result = Literal["ok", "ng", "review"]
@@ -48,6 +49,10 @@ class Rule(Settings):
     """A defect counts from this length, pixels of the source."""
     min_length_mm: Annotated[float, Field(ge=0)] = 0.0
     """A defect counts from this length, mm; needs `mm_per_px`."""
+    min_area_px: Annotated[float, Field(ge=0)] = 0.0
+    """A defect counts from this area, square pixels of the source."""
+    min_area_mm2: Annotated[float, Field(ge=0)] = 0.0
+    """A defect counts from this area, mm²; needs `mm_per_px`."""
     max_count: Annotated[int, Field(ge=0)] = 0
     """How many such defects a good part may have."""
     frames: FrameCount = FrameCount()
@@ -73,13 +78,13 @@ class Sighted:
     Attributes:
         label: Class name.
         sightings: (number of the inspected frame from 0, score) of every frame that shows it, in order.
-        length_px: Measured length.
+        size: As it was measured.
         regions: Names of the regions its centre lies in.
     """
 
     label: str
     sightings: Sequence[tuple[int, float]]
-    length_px: float
+    size: Measure
     regions: frozenset[str] = frozenset()
 
 
@@ -164,7 +169,9 @@ def _fits(rule: Rule, defect: Sighted, mm_per_px: float | None) -> bool:
         return False
     if rule.region is not None and rule.region not in defect.regions:
         return False
-    return defect.length_px >= rule.min_length_px and defect.length_px * (mm_per_px or 0.0) >= rule.min_length_mm
+    size, scale = defect.size, mm_per_px or 0.0
+    long_enough = size.length_px >= rule.min_length_px and size.length_px * scale >= rule.min_length_mm
+    return long_enough and size.area_px >= rule.min_area_px and size.area_px * scale**2 >= rule.min_area_mm2
 
 
 def _borderline(rule: Rule, defect: Sighted, frames: int) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from edgevision.cli.ending import until_told
+
 
 def broker(
     *,
@@ -17,7 +19,6 @@ def broker(
 
     with EmbeddedBroker(host, port):
         typer.echo(f"MQTT broker for development on {host}:{port}, end it with Ctrl-C")
-        try:
+        with until_told():
             threading.Event().wait()
-        except KeyboardInterrupt:
-            typer.echo("stopped")
+    typer.echo("stopped")

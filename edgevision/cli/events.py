@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgevision.cli import connection
+from edgevision.cli.ending import until_told
 from edgevision.errors import ConfigError, Problem, PublishError
 
 if TYPE_CHECKING:
@@ -50,22 +51,19 @@ def tail(  # noqa: PLR0913 - options of a command line
     settings = connection.settings(host, port, protocol, (user, password), encryption)
     console = Console()
     seen = 0
-    with Consumer(settings, topics) as consumer:
-        try:
-            for item in consumer.events(idle_s):
-                if isinstance(item, Gap):
-                    typer.echo(f"gap: {item.count} missing on {item.topic} ({item.first} to {item.last})", err=True)
-                    continue
-                if as_json:
-                    typer.echo(encode(item.event).decode())
-                else:
-                    console.print(_line(item.event), soft_wrap=True)
-                seen += 1
-                if seen == count:
-                    consumer.ack(item)
-                    return
-        except KeyboardInterrupt:
-            return
+    with until_told(), Consumer(settings, topics) as consumer:
+        for item in consumer.events(idle_s):
+            if isinstance(item, Gap):
+                typer.echo(f"gap: {item.count} missing on {item.topic} ({item.first} to {item.last})", err=True)
+                continue
+            if as_json:
+                typer.echo(encode(item.event).decode())
+            else:
+                console.print(_line(item.event), soft_wrap=True)
+            seen += 1
+            if seen == count:
+                consumer.ack(item)
+                return
 
 
 @app.command()
@@ -87,9 +85,12 @@ def sink(  # noqa: PLR0913 - options of a command line
     client_id: str = typer.Option("edgevision-sink", help="The broker keeps what comes for this id while we are away."),
     share: str | None = typer.Option(None, help="Share the work with other sinks of this name."),
 ) -> None:
-    """Write events into a table `events(id, time, type, source, body)`, each once."""
+    """Write events into a table `events(id, time, type, source, body)`, each once.
+
+    Ends with exit code 1 when events are missing between those that are there.
+    """
     from edgevision.mqtt.consumer import Consumer
-    from edgevision.mqtt.sinks import PostgresSink, Sink, SqliteSink, missing, pump
+    from edgevision.mqtt.sinks import PostgresSink, Pumped, Sink, SqliteSink, missing, pump
 
     if kind not in {"sqlite", "postgres"}:
         typer.echo(f"error: {kind!r} is no kind of sink; allowed: sqlite, postgres", err=True)
@@ -97,15 +98,13 @@ def sink(  # noqa: PLR0913 - options of a command line
     encryption = connection.encryption(tls=tls, ca=ca, cert=cert, key=key)
     settings = connection.settings(host, port, protocol, (user, password), encryption)
     writer: Sink = SqliteSink(Path(target)) if kind == "sqlite" else PostgresSink(target)
-    written = 0
-    try:
-        with Consumer(settings, topics, client_id=client_id, share=share) as consumer:
-            written, _ = pump(consumer, writer, idle_timeout_s=idle_s)
-    except KeyboardInterrupt:
-        pass
+    pumped = Pumped()
+    with until_told(), Consumer(settings, topics, client_id=client_id, share=share) as consumer:
+        typer.echo(f"events of {settings.host}:{settings.port} go into {kind}; Ctrl-C ends it", err=True)
+        pump(consumer, writer, pumped, idle_timeout_s=idle_s)
     lost = sum(len(item.sequences) for item in missing(writer))
     writer.close()
-    typer.echo(f"{written} events written, {lost} missing between those that are there", err=True)
+    typer.echo(f"{pumped.events} events written, {lost} missing between those that are there", err=True)
     raise typer.Exit(1 if lost else 0)
 
 
@@ -182,6 +181,8 @@ def _place(text: str, family: str | None) -> tuple[str, str]:
 def _line(event: AnyEvent) -> Text:
     from rich.text import Text
 
+    from edgevision.cli.words import describe
+
     colour = _COLOURS.get(event.family, "white")
     text = Text(f"{event.time:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " ", style="dim")
     text.append(f"{event.source.removeprefix('edgevision/'):<24} ")
@@ -190,26 +191,3 @@ def _line(event: AnyEvent) -> Text:
     if event.historical:
         text.append("  (historical)", style="dim")
     return text
-
-
-def describe(event: AnyEvent) -> str:
-    """What an event says, in a few words."""
-    data = event.data
-    match event.family, event.name:
-        case "defect", "verdict":
-            labels = ", ".join(defect.label for defect in data.defects)
-            return f"{data.result.upper():<6} {labels or data.reason or ''}".rstrip()
-        case "defect", "detected":
-            return f"{data.label} {data.score:.2f}"
-        case "traffic", "crossed":
-            return f"{data.line} {data.direction} {data.label or ''} #{data.track_id}"
-        case "traffic", "zone":
-            dwell = "" if data.dwell_s is None else f" after {data.dwell_s:.1f} s"
-            return f"{data.zone} {data.action} #{data.track_id}{dwell}"
-        case "traffic", "interval":
-            counts = data.model_dump(include={"count_in", "count_out", "entered", "left"}, exclude_none=True)
-            return f"{data.line or data.zone} {counts} {data.status}"
-    known = data.model_dump(
-        exclude_none=True, exclude={"quality", "model", "configrev", "image_size", "latency_ms", "part"}
-    )
-    return ", ".join(f"{key}={value}" for key, value in known.items())

@@ -22,6 +22,7 @@ def inspect(
     as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON."),
 ) -> None:
     """Inspect pictures; exit code 1 when one is not ok or cannot be read."""
+    from rich.markup import escape
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from edgevision.batch.files import common_root, pictures
@@ -46,13 +47,16 @@ def inspect(
             writer.write(result)
             counts[result.result or "unreadable"] += 1
             if result.result is None:
-                progress.console.print(f"[yellow]unreadable[/] {result.reason}", highlight=False)
+                progress.console.print(
+                    f"[yellow]unreadable[/] {escape(str(result.reason))}", highlight=False, soft_wrap=True
+                )
             progress.advance(task)
     detector.close()
     summary = {name: counts[name] for name in ("ok", "ng", "review", "unreadable")}
     if as_json:
         typer.echo(json.dumps({"pictures": len(files), **summary, "out": str(out)}))
     else:
-        typer.echo(f"{len(files)} pictures: " + ", ".join(f"{count} {name}" for name, count in summary.items()))
+        noun = "picture" if len(files) == 1 else "pictures"
+        typer.echo(f"{len(files)} {noun}: " + ", ".join(f"{count} {name}" for name, count in summary.items()))
         typer.echo(f"results in {out}")
     raise typer.Exit(0 if counts["ok"] == len(files) else 1)

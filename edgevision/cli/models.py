@@ -201,22 +201,19 @@ def _print_bundle(bundle: Bundle, *, as_json: bool) -> None:
 
 
 def _print_list(folder: Path, rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Column, Table
-
     if not rows:
         typer.echo(f"no bundles in {folder}")
-        return
-    table = Table(Column("model", no_wrap=True), "family", "input", "classes", "artefacts", "licence")
     for row in rows:
         if "error" in row:
-            table.add_row(row["folder"], f"[red]{row['error']}[/red]")
-        else:
-            classes = row["classes"]
-            count = ", ".join(classes) if len(classes) <= 2 else str(len(classes))  # noqa: PLR2004 - what fits a column
-            cells = (row["family"], row["input"], count, ", ".join(row["artefacts"]), row["licence"])
-            table.add_row(row["model"], *cells)
-    Console().print(table)
+            typer.secho(row["folder"], fg="red")
+            typer.echo(f"    {row['error']}")
+            continue
+        typer.secho(row["model"], bold=True)
+        classes = (
+            f"{len(row['classes'])} classes: {_short(row['classes'])}" if len(row["classes"]) > 1 else row["classes"][0]
+        )
+        typer.echo(f"    {row['folder']}: {row['family']}, {row['input']} px, {classes}")
+        typer.echo(f"    {', '.join(row['artefacts'])}; licence {row['licence'].partition(' (')[0]}")
 
 
 def _print_verified(bundle: Bundle, results: list[GoldenResult]) -> None:

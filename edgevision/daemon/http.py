@@ -82,7 +82,7 @@ class HttpServer:
     def _post_trigger(self, camera: str, body: bytes) -> Answer:
         try:
             request = json.loads(body or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return _json(HTTPStatus.BAD_REQUEST, {"error": "the body is no JSON"})
         if not isinstance(request, dict):
             return _json(HTTPStatus.BAD_REQUEST, {"error": "the body must be a JSON object"})
@@ -109,7 +109,7 @@ def _handler(server: HttpServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             length = self.headers.get("Content-Length", "")
-            if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+            if not (length.isascii() and length.isdigit()) or int(length) > MAX_BODY_BYTES:
                 self.close_connection = True
                 self._answer(_json(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": f"at most {MAX_BODY_BYTES} bytes"}))
                 return

@@ -68,7 +68,7 @@ def run_daemon(file: Path, *, until_done: bool = False, fresh: bool = False) -> 
 
 
 def _reload(assembly: Assembly, file: Path) -> dict[str, list[str]]:
-    notify("RELOADING=1")
+    notify("RELOADING=1\nWATCHDOG=1")  # it may take as long as frames take to drain
     try:
         settings = load_daemon(file, registry())
         check_cameras(file, settings)
@@ -77,7 +77,7 @@ def _reload(assembly: Assembly, file: Path) -> dict[str, list[str]]:
         log.warning("daemon.reload_refused", problem=str(exc))
         raise
     finally:
-        notify("READY=1")
+        notify("READY=1\nWATCHDOG=1")
 
 
 class _Signals:

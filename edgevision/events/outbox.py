@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import fcntl
+import os
 import sqlite3
 import threading
 import time
@@ -37,11 +38,17 @@ log = structlog.get_logger(__name__)
 RESEND_TIMEOUT_S = 30.0
 
 
+def _usual_path() -> Path:
+    """Where a service may write: systemd names the folder in the environment."""
+    return Path(os.environ.get("STATE_DIRECTORY", "").partition(":")[0]) / "outbox.sqlite"
+
+
 class OutboxSettings(Settings):
     """The durable queue between the analyses and the broker."""
 
-    path: Path = Path("outbox.sqlite")
-    """The file; the folder must be on a local disk."""
+    path: Path = Field(default_factory=_usual_path)
+    """The file, on a local disk. Without it `outbox.sqlite`: in the folder that the environment variable
+    `STATE_DIRECTORY` names (systemd and the containers set it), else beside the settings file."""
     durability: Durability = "crash"
     """`crash`: survives the end of the process; `power_loss`: a loss of power too, at the price of a sync a commit."""
     max_bytes: Annotated[int, Field(ge=10_000)] = 1_000_000_000

@@ -218,20 +218,25 @@ class Batcher:
     def _deaf(self, lane: _Lane) -> bool:
         return self._closed or self._refusing or lane.gone
 
-    def _fill(self) -> None:
-        """Give waiting frames the free places of the half being filled, one a camera in turn. Needs the lock."""
+    def _fill(self, *, last: bool = False) -> None:
+        """Give waiting frames the free places of the half being filled, one a camera in turn. Needs the lock.
+
+        At ``last``, when the model is about to take the half, lossless cameras get the places that nobody else wants,
+        unless a live camera is there, whose next frame would wait for the larger batch.
+        """
         half = self._filling
+        more = last and all(lane.policy == "block" for lane in self._lanes.values())
         while half is not None and len(half.jobs) < half.buffer.capacity:
-            lane = self._next_lane(half)
+            lane = self._next_lane(half, more=more)
             if lane is None:
                 return
             half.take(lane.waiting.popleft())
 
-    def _next_lane(self, half: _Half) -> _Lane | None:
+    def _next_lane(self, half: _Half, *, more: bool) -> _Lane | None:
         for _ in range(len(self._turns)):
             lane = self._turns[0]
             self._turns.rotate(-1)
-            if lane.waiting and half.share(lane, len(self._lanes)) > 0:
+            if lane.waiting and (more or half.share(lane, len(self._lanes)) > 0):
                 return lane
         return None
 
@@ -247,6 +252,7 @@ class Batcher:
                     self._changed.wait(_IDLE_S)
             if stop.is_set():
                 self._refusing = True
+            self._fill(last=True)
             self._filling = spare
             self._fill()
             self._changed.notify_all()

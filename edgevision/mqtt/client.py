@@ -21,6 +21,7 @@ from edgevision.errors import BrokerRefused, BrokerUnavailable, PublishError
 NO_MATCHING_SUBSCRIBERS = 0x10
 FAILURE = 0x80  # reason codes from here on are refusals
 NOT_AUTHORIZED = 0x87
+FILTER_INVALID = 0x8F
 TOPIC_INVALID = 0x90
 PACKET_TOO_LARGE = 0x95
 _HEADROOM_BYTES = 64  # of a PUBLISH packet beside topic and payload
@@ -193,7 +194,11 @@ class Connection:
             BrokerRefused: The broker says no.
             BrokerUnavailable: It does not answer, or the connection is gone.
         """
-        rc, mid = self._client.subscribe(topic, qos=1)
+        try:
+            rc, mid = self._client.subscribe(topic, qos=1)
+        except ValueError as exc:
+            msg = f"{topic!r} is no subscription filter: `+` and `#` stand alone between slashes, `#` at the end"
+            raise BrokerRefused(msg, FILTER_INVALID) from exc
         if rc != paho.MQTT_ERR_SUCCESS:
             raise BrokerUnavailable(self._told(paho.error_string(rc)))
         try:

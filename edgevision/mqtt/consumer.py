@@ -74,15 +74,15 @@ class Consumer:
     same event is never yielded twice while its id is among the last 100,000.
 
     A hole in the sequence numbers is told as a gap when nothing has filled it for ``grace_s``; events that are on their
-    way late, after an outage, fill it. While a device sends what has waited there (``historical``), and for
-    ``grace_s`` after that, none of its holes is told. That is enough where all the backlog is heard. With ``order:
-    live_first`` the old events of a topic may wait for as long as the whole backlog takes, and nothing says so to whoever
-    subscribes to a few topics only, or while the device is offline in the middle of it: there choose ``grace_s`` longer
-    than that, or take a gap as a question and not as a loss. With ``order: strict`` no event overtakes another.
+    way late, after an outage, fill it. While a device sends what has waited there (``historical``), and for ``grace_s``
+    after that, none of its holes is told. That is enough where all the backlog is heard. With ``order: live_first`` the
+    old events of a topic may wait for as long as the whole backlog takes, and nothing says so to whoever subscribes to
+    a few topics only, or while the device is offline in the middle of it: there choose ``grace_s`` longer than that, or
+    take a gap as a question and not as a loss. With ``order: strict`` no event overtakes another.
 
-    Who hears of a boot's start, by a subscription to ``health/started``, is owed
-    its topics from the first number on; for others a topic begins with the first number seen, so that who starts in the
-    middle sees no gap. What a device says in ``health.started`` of the boot before counts as promised.
+    Who hears of a boot's start, by a subscription to ``health/started``, is owed its topics from the first number on;
+    for others a topic begins with the first number seen, so that who starts in the middle sees no gap. What a device
+    says in ``health.started`` of the boot before counts as promised.
 
     Args:
         settings: The broker.

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -166,23 +166,32 @@ def missing(sink: Sink) -> list[Missing]:
     ]
 
 
-def pump(consumer: Consumer, sink: Sink, *, idle_timeout_s: float | None = None) -> tuple[int, list[Gap]]:
+@dataclass(slots=True)
+class Pumped:
+    """What has gone into a sink so far.
+
+    Attributes:
+        events: How many events.
+        gaps: The gaps that were told.
+    """
+
+    events: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+
+
+def pump(consumer: Consumer, sink: Sink, pumped: Pumped, *, idle_timeout_s: float | None = None) -> None:
     """Move events into a sink until nothing comes any more; an event is acknowledged after it is safe.
 
     Args:
         consumer: Where they come from.
         sink: Where they go.
+        pumped: Counts along, so that it is right whenever and however this ends.
         idle_timeout_s: End when nothing has come for so long; ``None`` never ends.
-
-    Returns:
-        How many events were written, and the gaps that were told.
     """
-    count, gaps = 0, []
     for item in consumer.events(idle_timeout_s):
         if isinstance(item, Received):
             sink.write([item.event])
             consumer.ack(item)
-            count += 1
+            pumped.events += 1
         else:
-            gaps.append(item)
-    return count, gaps
+            pumped.gaps.append(item)

@@ -27,7 +27,12 @@ class HttpActuatorSettings(Settings):
     @field_validator("url")
     @classmethod
     def _is_http(cls, value: str) -> str:
-        if urlsplit(value).scheme != "http" or not urlsplit(value).hostname:
+        parts = urlsplit(value)
+        try:
+            good = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is none
+            good = False
+        if not good:
             msg = "must look like http://host[:port]/path"
             raise ValueError(msg)
         return value
@@ -44,7 +49,7 @@ class HttpActuator:
     def __init__(self, settings: HttpActuatorSettings) -> None:
         self._settings = settings
         parts = urlsplit(settings.url)
-        self._path = parts.path or "/"
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._address = (parts.hostname or "", parts.port or 80)
         self._connection: http.client.HTTPConnection | None = None
 

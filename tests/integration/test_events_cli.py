@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from certificates import authority, certificate
-from cli_process import edgevision, error_of
+from cli_process import edgevision, edgevision_process, error_of
 from daemon_process import wait_until
 from mosquitto import Mosquitto
 
@@ -21,6 +24,7 @@ from edgevision.backoff import Backoff
 from edgevision.errors import EventError
 from edgevision.events.build import EventBuilder
 from edgevision.events.memory import MemoryOutbox
+from edgevision.events.topics import event_filter
 from edgevision.mqtt.client import MqttSettings
 from edgevision.mqtt.commands import Commands
 from edgevision.mqtt.relay import Relay
@@ -196,3 +200,29 @@ def test_a_device_that_refuses_to_resend_is_said_in_a_line(plain: Mosquitto, dev
     device_at({"host": "127.0.0.1", "port": plain.port}, answer)
     done = edgevision("events", "resend", "plant/box", "--port", plain.port, "--from", FROM, "--to", TO)
     assert error_of(done) == "error: device plant/box: resend: not today"
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_sink_that_is_told_to_stop_says_what_it_has_written(
+    plain: Mosquitto, device_at: Callable[..., Device], tmp_path: Path, ending: signal.Signals
+) -> None:
+    target = tmp_path / "events.sqlite"
+    options = ("sqlite", target, "--port", plain.port, "--topic", event_filter(family="traffic"))
+    sink = edgevision_process("events", "sink", *options)
+    device = device_at({"host": "127.0.0.1", "port": plain.port})
+    device.emit(3)
+    wait_until(lambda: target.exists() and _count(target) == 3)
+    sink.send_signal(ending)
+    _, said = sink.communicate(timeout=20)
+    assert "3 events written, 0 missing" in said
+    assert sink.returncode == 0
+
+
+def _count(file: Path) -> int:
+    with closing(sqlite3.connect(file)) as db:
+        return int(db.execute("SELECT count(*) FROM events").fetchone()[0])
+
+
+def test_a_filter_that_is_none_is_told_in_a_line(plain: Mosquitto) -> None:
+    done = edgevision("events", "tail", "--port", plain.port, "--topic", "bad/#/x")
+    assert "'bad/#/x' is no subscription filter" in error_of(done)

@@ -22,7 +22,7 @@ from edgevision.events.topics import event_filter
 from edgevision.mqtt.broker import EmbeddedBroker
 from edgevision.mqtt.client import Connection, MqttSettings, Session
 from edgevision.mqtt.consumer import Consumer, Gap, Received, ask
-from edgevision.mqtt.sinks import SqliteSink, missing, pump
+from edgevision.mqtt.sinks import Pumped, SqliteSink, missing, pump
 from edgevision.types import FrameTime, Occurrence
 
 pytestmark = pytest.mark.service
@@ -264,10 +264,12 @@ def test_a_sink_has_each_event_once_and_knows_what_is_missing(
     settings, topic = reader(broker.port), event_filter(family="traffic")
     with Consumer(settings, [topic]) as consumer:
         device_at(broker.port).emit(30)
-        pump(consumer, sink, idle_timeout_s=1.0)
+        pump(consumer, sink, Pumped(), idle_timeout_s=1.0)
     with Consumer(settings, [topic]) as consumer:
         ask(settings, "plant", "box", "resend", {"from": begin, "to": "2100-01-01T00:00:00Z"})
-        assert pump(consumer, sink, idle_timeout_s=1.0) == (30, [])
+        pumped = Pumped()
+        pump(consumer, sink, pumped, idle_timeout_s=1.0)
+        assert pumped == Pumped(30, [])
     assert sink_count(sink) == 30
     assert missing(sink) == []
     sink.close()

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from cli_process import edgevision
+from daemon_process import write_settings
 from typer.main import get_command
 
 from edgevision.cli.main import app
 from edgevision.config.load import load_daemon
+from edgevision.daemon.checks import check_cameras
 from edgevision.daemon.registry import registry
 
 ROOT = Path(__file__).parents[2]
@@ -54,9 +56,11 @@ def test_every_settings_file_in_a_document_is_valid(
 ) -> None:
     for variable in re.findall(r"\$\{(\w+)\}", text):
         monkeypatch.setenv(variable, "secret")
+    write_settings(tmp_path)  # and a bundle that knows people, which a reader makes
+    text = text.replace("bundle: models/people", f"bundle: {tmp_path}/people")
     file = tmp_path / f"{Path(name).stem}.yaml"
     file.write_text(text.replace("bundle: models/", f"bundle: {ROOT}/models/"), encoding="utf-8")
-    load_daemon(file, registry())
+    check_cameras(file, load_daemon(file, registry()))
 
 
 @pytest.mark.parametrize(("name", "text"), _blocks("python"))

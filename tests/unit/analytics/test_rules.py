@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from edgevision.analytics.measure import Measure
 from edgevision.analytics.rules import FrameCount, Rule, Sighted, judge
+
+SIZE = Measure(9.0, 4.0, 36.0)
 
 
 def _seen(
     label: str = "scratch", *scores: float, start: int = 0, length_px: float = 20.0, regions: tuple[str, ...] = ()
 ) -> Sighted:
-    return Sighted(
-        label, [(start + i, score) for i, score in enumerate(scores or (0.9,))], length_px, frozenset(regions)
-    )
+    size = Measure(length_px, 4.0, 4 * length_px)
+    return Sighted(label, [(start + i, score) for i, score in enumerate(scores or (0.9,))], size, frozenset(regions))
 
 
 def test_nothing_found_is_ok() -> None:
@@ -52,7 +54,12 @@ def test_labels_and_regions_select() -> None:
 def test_small_defects_do_not_count() -> None:
     assert judge([Rule(min_length_px=21)], [_seen()], 1).result == "ok"
     assert judge([Rule(min_length_px=20)], [_seen()], 1).result == "ng"
+    assert judge([Rule(min_area_px=81)], [_seen()], 1).result == "ok"
+    assert judge([Rule(min_area_px=80)], [_seen()], 1).result == "ng"
     rule = Rule(min_length_mm=2.0)
+    assert judge([rule], [_seen()], 1, mm_per_px=0.09).result == "ok"
+    assert judge([rule], [_seen()], 1, mm_per_px=0.11).result == "ng"
+    rule = Rule(min_area_mm2=0.8)
     assert judge([rule], [_seen()], 1, mm_per_px=0.09).result == "ok"
     assert judge([rule], [_seen()], 1, mm_per_px=0.11).result == "ng"
 
@@ -65,8 +72,8 @@ class TestFrames:
 
     def test_k_of_n_in_a_row(self) -> None:
         rule = Rule(frames=FrameCount(seen=2, of=3))
-        far = Sighted("s", [(0, 0.9), (4, 0.9), (8, 0.9)], 9.0)
-        near = Sighted("s", [(0, 0.9), (4, 0.9), (6, 0.9)], 9.0)
+        far = Sighted("s", [(0, 0.9), (4, 0.9), (8, 0.9)], SIZE)
+        near = Sighted("s", [(0, 0.9), (4, 0.9), (6, 0.9)], SIZE)
         assert judge([rule], [far], 10).result == "ok"
         assert judge([rule], [near], 10).result == "ng"
 

@@ -174,3 +174,13 @@ def test_a_file_that_cannot_be_read_is_no_error_of_the_health_but_its_answer(ope
         assert "cannot be read" in health.detail
         assert health.facts["depth"] == 1
     assert outbox.health().ok
+
+
+def test_a_service_writes_where_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = {"folder": tmp_path / "etc"}
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    assert OutboxSettings.model_validate({}, context=folder).path == tmp_path / "etc" / "outbox.sqlite"
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edgevision")
+    assert OutboxSettings.model_validate({}, context=folder).path == Path("/var/lib/edgevision/outbox.sqlite")
+    given = OutboxSettings.model_validate({"path": "here.sqlite"}, context=folder)
+    assert given.path == tmp_path / "etc" / "here.sqlite"

@@ -107,6 +107,19 @@ def test_a_fast_file_leaves_room_for_a_slow_camera(make: Callable[..., Running])
     assert running.gate.batches[1] == [2, 3, 200]
 
 
+def test_a_file_takes_the_places_that_other_files_leave(make: Callable[..., Running]) -> None:
+    running = make(max_batch=4, a="block", b="block")
+    for number in range(4):
+        running.batcher.put(frame("a", number))
+    running.start()
+    running.busy()
+    for number in (10, 11):
+        running.batcher.put(frame("b", number))
+        running.batcher.put(frame("a", number + 10))
+    running.finish()
+    assert running.gate.batches == [[0, 1, 2, 3], [10, 20, 11, 21]]
+
+
 def test_one_batch_takes_one_frame_of_each_live_camera(make: Callable[..., Running]) -> None:
     cameras = {f"cam{number}": "latest" for number in range(4)}
     running = make(max_batch=8, **cameras)
