@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mqtt_device import Device, reader, received
 from outboxes import unreadable
 from structlog.testing import capture_logs
 
+from edgevision.backoff import Backoff
 from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import OutboxSettings, SqliteOutbox
 from edgevision.events.topics import event_filter
@@ -30,23 +32,24 @@ pytestmark = pytest.mark.service
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_events_wait_for_a_broker_that_comes_late_and_say_so(
-    protocol: str, device_at: Callable[..., Device], mosquitto: Callable[..., Mosquitto]
+    protocol: str, mosquitto: Callable[..., Mosquitto], tmp_path: Path
 ) -> None:
     broker = mosquitto()
-    device = device_at(broker.port, protocol, no_subscribers="keep")
-    device.emit(50)
-    assert device.waiting() == 50
-    assert not device.relay.health().ok
-    broker.start()
-    with Consumer(reader(broker.port), [event_filter(family="traffic")]) as consumer:
-        old = received(consumer, 50)
-        device.emit(3)
-        new = received(consumer, 3)
-    assert [item.event.data.track_id for item in old + new] == list(range(1, 54))
-    assert all(item.event.historical for item in old)
-    assert not any(item.event.historical for item in new)
-    wait_until(lambda: device.waiting() == 0)
-    assert device.relay.health().ok
+    patient = Backoff(first_s=4.0, cap_s=4.0)  # so that the consumer is there before the device
+    with closing(Device(tmp_path / "device", reader(broker.port, protocol), patient)) as device:
+        device.emit(50)
+        assert device.waiting() == 50
+        assert not device.relay.health().ok
+        broker.start()
+        with Consumer(reader(broker.port), [event_filter(family="traffic")]) as consumer:
+            old = received(consumer, 50)
+            device.emit(3)
+            new = received(consumer, 3)
+        assert [item.event.data.track_id for item in old + new] == list(range(1, 54))
+        assert all(item.event.historical for item in old)
+        assert not any(item.event.historical for item in new)
+        wait_until(lambda: device.waiting() == 0)
+        assert device.relay.health().ok
 
 
 def test_an_outbox_that_cannot_be_read_for_a_while_ends_nothing(
