@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from edgevision.events.base import Draft, StoredEvent
@@ -52,6 +55,17 @@ def document(event: StoredEvent) -> dict[str, Any]:
 def limit_pages(outbox: SqliteOutbox, pages: int) -> None:
     """SQLite's own limit: the nearest to a full disk that a test can have."""
     outbox._store.connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+@contextmanager
+def unreadable(path: Path) -> Iterator[None]:
+    """Neither read nor written meanwhile: the table has another name."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE events RENAME TO elsewhere")
+        try:
+            yield
+        finally:
+            connection.execute("ALTER TABLE elsewhere RENAME TO events")
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import json
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ Item = Append | Done | Refused | Resend | Lost
 class Backlog:
     """What belongs into the next transaction: one batch, or all there is since the disk went full."""
 
-    events: deque[Encoded] = field(default_factory=deque)
+    events: list[Encoded] = field(default_factory=list)
     states: dict[str, EncodedState] = field(default_factory=dict)
     done: list[int] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
@@ -86,10 +87,14 @@ class Backlog:
                 self.lost.update(counts)
 
     def trim(self, limit: int) -> int:
-        """Give up the oldest events beyond ``limit``; how many went."""
-        over = max(0, len(self.events) - limit)
-        for _ in range(over):
-            self.lost[self.events.popleft().topic] += 1
+        """Give up events beyond ``limit``, the lowest priority first, then the oldest; how many went."""
+        over = len(self.events) - limit
+        if over <= 0:
+            return 0
+        cheapest = heapq.nsmallest(over, ((event.priority, index) for index, event in enumerate(self.events)))
+        gone = {index for _, index in cheapest}
+        self.lost.update(self.events[index].topic for index in gone)
+        self.events = [event for index, event in enumerate(self.events) if index not in gone]
         return over
 
     def forfeit(self) -> Counter[str]:

@@ -189,13 +189,16 @@ class SqliteOutbox:
             raise OutboxError(msg) from error
 
     def health(self) -> Health:
-        """Depth, bytes, age, losses; not ok while nothing can be written."""
+        """Depth, bytes, age, losses; not ok while nothing can be written or read. Never raises."""
+        trouble = self._trouble()
+        oldest_s = None
         with self._cond:
             totals = self._totals
-            oldest_s = self._reader.oldest_s() if totals.count[WAITING] and not self._closed else None
-        trouble = self._writer.trouble
-        if not self._writer.alive:
-            trouble = "closed" if self._closed else "the writer has died"
+            if totals.count[WAITING] and not self._closed:
+                try:
+                    oldest_s = self._reader.oldest_s()
+                except OutboxError as error:
+                    trouble = trouble or str(error)
         facts: dict[str, float | int | str] = {
             "depth": totals.count[WAITING],
             "bytes": totals.size[WAITING],
@@ -207,8 +210,14 @@ class SqliteOutbox:
         }
         if self._set_aside is not None:
             facts["set_aside"] = str(self._set_aside)
-        detail = f"cannot write: {trouble}" if trouble else f"{totals.count[WAITING]} waiting"
+        detail = trouble or f"{totals.count[WAITING]} waiting"
         return Health("outbox", trouble is None, detail, facts=facts)
+
+    def _trouble(self) -> str | None:
+        trouble = self._writer.trouble
+        if not self._writer.alive:
+            trouble = "closed" if self._closed else "the writer has died"
+        return trouble and f"cannot write: {trouble}"
 
     def close(self) -> None:
         """Commit what is queued and stop; a second call does nothing."""

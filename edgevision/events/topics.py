@@ -14,6 +14,8 @@ DEVICE = "device"
 """Stands for the camera in topics and sources of events about the device."""
 _NAME = re.compile(NAME_PATTERN.rstrip("$") + r"\Z")
 _PARTS = 6
+_LONGEST_BYTES = 65_535  # of a topic, in UTF-8
+_NOT_IN_TOPICS = frozenset("+#\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,12 @@ def matches(subscription: str, topic: str) -> bool:
         wanted = wanted[:-1]
         parts = parts[: len(wanted)]
     return len(wanted) == len(parts) and all(want in {"+", part} for want, part in zip(wanted, parts, strict=True))
+
+
+def publishable(topic: str) -> bool:
+    """Whether MQTT allows to publish there, and it is none of the broker's own topics."""
+    fits = 0 < len(topic.encode(errors="replace")) <= _LONGEST_BYTES
+    return fits and not topic.startswith("$") and _NOT_IN_TOPICS.isdisjoint(topic)
 
 
 def _check(*names: str) -> None:

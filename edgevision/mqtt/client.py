@@ -16,7 +16,7 @@ from paho.mqtt.properties import Properties
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from edgevision.config.settings import PositiveSeconds, Settings
-from edgevision.errors import BrokerRefused, BrokerUnavailable
+from edgevision.errors import BrokerRefused, BrokerUnavailable, PublishError
 
 NO_MATCHING_SUBSCRIBERS = 0x10
 FAILURE = 0x80  # reason codes from here on are refusals
@@ -63,7 +63,8 @@ class MqttSettings(Settings):
     connect_timeout_s: PositiveSeconds = 10.0
     """How long to wait for the broker to answer, seconds."""
     order: Literal["strict", "live_first"] = "strict"
-    """After an outage: everything in order, or new events before those that waited."""
+    """After an outage: everything in order, or new events before those that waited. With `live_first` a consumer of
+    few topics may tell a gap that is filled later, unless its grace is longer than a backlog takes."""
     window: Annotated[int, Field(ge=1, le=1000)] = 20
     """Most unacknowledged events at once; the broker may want fewer."""
     no_subscribers: Literal["keep", "drop"] = "drop"
@@ -169,6 +170,7 @@ class Connection:
 
         Raises:
             BrokerUnavailable: The connection is gone.
+            PublishError: MQTT has no such message, e.g. since its topic has a wildcard.
         """
         properties = None
         if self._v5:
@@ -176,7 +178,10 @@ class Connection:
             properties.ContentType = "application/json"
             if correlation is not None:
                 properties.CorrelationData = correlation
-        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        try:
+            info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        except ValueError as exc:
+            raise PublishError(self._told(f"cannot be sent a message on {topic:.60}: {exc}")) from exc
         if info.rc != paho.MQTT_ERR_SUCCESS:
             self._lost.set()
             raise BrokerUnavailable(self._told(paho.error_string(info.rc)))

@@ -37,7 +37,8 @@ class Commands:
     """Hears commands, obeys them one after another in a stage of its own, and keeps the answers for the relay.
 
     A command is a JSON object on ``…/cmd/VERB``. The answer ``{"ok", "verb", "correlation", ...}`` goes to the response
-    topic with its correlation data (MQTT 5), else to ``…/reply/VERB`` with the command's own ``correlation`` field.
+    topic with its correlation data (MQTT 5), else to ``…/reply/VERB`` with the command's own ``correlation`` field. A
+    command whose response topic is none to publish on is not obeyed, and told so on ``…/reply/VERB``.
 
     Args:
         site: The plant or shop.
@@ -80,7 +81,8 @@ class Commands:
         correlation = None
         try:
             document = _document(message.payload)
-            correlation = document.pop("correlation", None)
+            correlation = _correlation(document)
+            _check_response(message.response_topic)
             handler = self._handlers.get(verb)
             if handler is None:
                 allowed = ", ".join(self._handlers) or "none"
@@ -94,7 +96,9 @@ class Commands:
 
     def _answer(self, message: Message, answer: Mapping[str, Any], correlation: object) -> None:
         verb = message.topic.rpartition("/")[2]
-        topic = message.response_topic or topics.reply(self._site, self._device, verb)
+        topic = message.response_topic
+        if topic is None or not topics.publishable(topic):
+            topic = topics.reply(self._site, self._device, verb)
         payload = json.dumps({**answer, "verb": verb, "correlation": correlation}).encode()
         self._answers.put(Answer(topic, payload, message.correlation))
 
@@ -105,10 +109,24 @@ def _document(payload: bytes) -> dict[str, Any]:
         raise EdgevisionError(msg)
     try:
         document = json.loads(payload or b"{}")
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:  # brackets within brackets, deeper than Python's stack
         msg = "the command is no JSON"
         raise EdgevisionError(msg) from exc
     if not isinstance(document, dict):
         msg = "the command must be a JSON object"
         raise EdgevisionError(msg)
     return document
+
+
+def _correlation(document: dict[str, Any]) -> object:
+    value = document.pop("correlation", None)
+    if isinstance(value, (dict, list)):  # it goes back as it came, so it must not be of any depth
+        msg = "correlation must be a text or a number"
+        raise EdgevisionError(msg)
+    return value
+
+
+def _check_response(topic: str | None) -> None:
+    if topic is not None and not topics.publishable(topic):
+        msg = f"nothing can be published on the response topic {topic:.60}"
+        raise EdgevisionError(msg)

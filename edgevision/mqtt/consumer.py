@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from edgevision.backoff import Backoff
-from edgevision.errors import BrokerRefused, BrokerUnavailable, EventError
+from edgevision.errors import BrokerRefused, BrokerUnavailable, EventError, OutboxError
 from edgevision.events import topics as names
 from edgevision.events.codec import decode
 from edgevision.events.schema import AnyEvent
@@ -74,9 +74,15 @@ class Consumer:
     same event is never yielded twice while its id is among the last 100,000.
 
     A hole in the sequence numbers is told as a gap when nothing has filled it for ``grace_s``; events that are on their
-    way late, after an outage, fill it. Who hears of a boot's start, by a subscription to ``health/started``, is owed
-    its topics from the first number on; for others a topic begins with the first number seen, so that who starts in the
-    middle sees no gap. What a device says in ``health.started`` of the boot before counts as promised.
+    way late, after an outage, fill it. While a device sends what has waited there (``historical``), and for ``grace_s``
+    after that, none of its holes is told. That is enough where all the backlog is heard. With ``order: live_first`` the
+    old events of a topic may wait for as long as the whole backlog takes, and nothing says so to whoever subscribes to
+    a few topics only, or while the device is offline in the middle of it: there choose ``grace_s`` longer than that, or
+    take a gap as a question and not as a loss. With ``order: strict`` no event overtakes another.
+
+    Who hears of a boot's start, by a subscription to ``health/started``, is owed its topics from the first number on;
+    for others a topic begins with the first number seen, so that who starts in the middle sees no gap. What a device
+    says in ``health.started`` of the boot before counts as promised.
 
     Args:
         settings: The broker.
@@ -151,8 +157,12 @@ class Consumer:
         self._store.close()
 
     def ack(self, received: Received) -> None:
-        """The event is dealt with: remember it and tell the broker."""
-        self._store.commit([received.event.id], self._streams.changes())
+        """The event is dealt with: remember it and tell the broker.
+
+        Raises:
+            OutboxError: It cannot be remembered now; the same call may succeed later.
+        """
+        self._remember([received.event.id])
         if self._connection is not None and not self._connection.lost:
             self._connection.acknowledge(received.message)
         if self._pending is received:
@@ -166,6 +176,7 @@ class Consumer:
 
         Raises:
             BrokerRefused: The broker refuses us after a reconnect.
+            OutboxError: What was seen cannot be remembered, or not be looked up; asking again may succeed.
         """
         waits = Backoff(0.1, 10.0).waits()
         last_s = time.monotonic()
@@ -216,11 +227,21 @@ class Consumer:
             self._connection.acknowledge(message)
             return None
         if event.id in self._store:
+            if self._judging and self._streams.judge_again(event, message.topic, time.monotonic()):
+                self._remember([])
             self._connection.acknowledge(message)
             return None
         if self._judging:
             self._streams.judge(event, message.topic, time.monotonic())
         return Received(event, message.topic, message)
+
+    def _remember(self, event_ids: list[str]) -> None:
+        changes = self._streams.changes()
+        try:
+            self._store.commit(event_ids, changes)
+        except OutboxError:
+            self._streams.keep(changes)
+            raise
 
     def _ripe(self) -> Gap | None:
         now_s = time.monotonic()

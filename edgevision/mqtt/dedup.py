@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from edgevision.errors import OutboxError
 from edgevision.mqtt.gaps import Stream
@@ -23,42 +26,73 @@ class SeenStore:
 
     Args:
         path: The database; ``None`` keeps it in memory, so that a restart forgets.
+        timeout_s: How long to wait for another process that has locked it.
 
     Raises:
-        OutboxError: The file cannot be used.
+        OutboxError: The file cannot be used; so from all methods.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, timeout_s: float = 5.0) -> None:
+        self._path = path
+        with self._told():
+            self._db = sqlite3.connect(":memory:" if path is None else path, isolation_level=None, timeout=timeout_s)
         try:
-            self._db = sqlite3.connect(":memory:" if path is None else path, isolation_level=None)
-        except sqlite3.Error as exc:
-            msg = f"{path}: cannot be used as the consumer's memory: {exc}"
-            raise OutboxError(msg) from exc
-        try:
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
-        except sqlite3.Error as exc:
+            with self._told():
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._db.executescript(_SCHEMA)
+        except OutboxError:
             self._db.close()
-            msg = f"{path}: cannot be used as the consumer's memory: {exc}"
+            raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Where SQLite's errors become ours."""
+        try:
+            yield
+        except sqlite3.Error as exc:
+            msg = f"{self._path or 'memory'}: cannot be used as the consumer's memory: {exc}"
             raise OutboxError(msg) from exc
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing; after a failure the next one begins anew."""
+        with self._told():
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    def _rows(self, sql: str, values: tuple[str, ...] = ()) -> list[Any]:
+        with self._told():
+            return self._db.execute(sql, values).fetchall()
+
     def __contains__(self, event_id: str) -> bool:
-        return self._db.execute("SELECT 1 FROM seen WHERE id = ?", (event_id,)).fetchone() is not None
+        return bool(self._rows("SELECT 1 FROM seen WHERE id = ?", (event_id,)))
 
     def streams(self, now_s: float) -> dict[Key, Stream]:
         """All streams by (boot id, topic), the last touched last."""
-        rows = self._db.execute("SELECT bootid, topic, body FROM streams ORDER BY rowid")
+        rows = self._rows("SELECT bootid, topic, body FROM streams ORDER BY rowid")
         return {(bootid, topic): Stream.load(json.loads(body), now_s) for bootid, topic, body in rows}
 
     def starts(self) -> list[Start]:
         """The boots that were seen to start, the newest last."""
-        rows = self._db.execute("SELECT bootid, device, filters FROM starts ORDER BY n")
+        rows = self._rows("SELECT bootid, device, filters FROM starts ORDER BY n")
         return [Start(bootid, device, tuple(json.loads(filters))) for bootid, device, filters in rows]
 
     def commit(self, event_ids: list[str], changes: Changes) -> None:
-        """Remember acknowledged events and how their streams stand, in one transaction."""
-        self._db.execute("BEGIN")
+        """Remember acknowledged events and how their streams stand, in one transaction.
+
+        Raises:
+            OutboxError: That cannot be stored now, e.g. since the disk is full. Nothing is; a later try may succeed.
+        """
+        with self._transaction():
+            self._commit(event_ids, changes)
+
+    def _commit(self, event_ids: list[str], changes: Changes) -> None:
         self._db.executemany("INSERT OR IGNORE INTO seen (id) VALUES (?)", [(event_id,) for event_id in event_ids])
         self._db.execute("DELETE FROM seen WHERE n <= (SELECT max(n) FROM seen) - ?", (REMEMBERED,))
         self._db.executemany("DELETE FROM streams WHERE bootid = ? AND topic = ?", changes.forgotten)
@@ -69,7 +103,6 @@ class SeenStore:
         )
         for start in changes.starts.values():
             self._put_start(start)
-        self._db.execute("COMMIT")
 
     def _put_start(self, start: Start) -> None:
         self._db.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +66,10 @@ class Stream:
         self.unsure.clear()
         self.first = 1
 
+    def lacks(self, sequence: int) -> bool:
+        """Whether this number has not come yet, nor was told as missing."""
+        return sequence > self.highest or any(_find(holes, sequence) is not None for holes in (self.holes, self.unsure))
+
     def seen(self, sequence: int, now_s: float) -> None:
         """A number came."""
         if sequence > self.highest:
@@ -83,14 +88,20 @@ class Stream:
             self.holes.append(Hole(self.highest + 1, last, now_s))
             self.highest = last
 
-    def ripe(self, now_s: float, grace_s: float) -> list[Hole]:
-        """Holes that nothing has filled for ``grace_s``; they are told once and forgotten."""
+    def ripe(self, now_s: float, grace_s: float, *, more_may_come: bool = False) -> list[Hole]:
+        """Holes that nothing has filled for ``grace_s``; they are told once and forgotten.
+
+        While ``more_may_come`` none is but those there is no memory for.
+        """
         if self.unsure and all(now_s - hole.since_s >= grace_s for hole in self.unsure):
             self.unsure.clear()
         overflow = len(self.holes) - MOST_HOLES
-        told = [hole for index, hole in enumerate(self.holes) if index < overflow or now_s - hole.since_s >= grace_s]
-        if told:
-            self.holes = [hole for hole in self.holes if hole not in told]
+        told: list[Hole] = []
+        kept: list[Hole] = []
+        for index, hole in enumerate(self.holes):
+            overdue = not more_may_come and now_s - hole.since_s >= grace_s
+            (told if overdue or index < overflow else kept).append(hole)
+        self.holes = kept
         return told
 
     def state(self) -> list[Any]:
@@ -104,12 +115,17 @@ class Stream:
         return cls(first, highest, *([Hole(a, b, now_s) for a, b in ranges] for ranges in holes))
 
 
+def _find(holes: list[Hole], sequence: int) -> int | None:
+    """Place of the hole that a number is in; the holes are in the order of their numbers."""
+    index = bisect.bisect_right(holes, sequence, key=lambda hole: hole.first) - 1
+    return index if index >= 0 and sequence <= holes[index].last else None
+
+
 def _fill(holes: list[Hole], sequence: int, now_s: float) -> None:
-    for index, hole in enumerate(holes):
-        if hole.first <= sequence <= hole.last:
-            parts = ((hole.first, sequence - 1), (sequence + 1, hole.last))
-            holes[index : index + 1] = [Hole(a, b, now_s) for a, b in parts if a <= b]
-            return
+    if (index := _find(holes, sequence)) is not None:
+        hole = holes[index]
+        parts = ((hole.first, sequence - 1), (sequence + 1, hole.last))
+        holes[index : index + 1] = [Hole(a, b, now_s) for a, b in parts if a <= b]
 
 
 def _ranges(holes: list[Hole]) -> list[list[int]]:

@@ -40,18 +40,32 @@ class Lane:
         """Put an event, a new one or one that comes back, where it belongs."""
         bisect.insort(self.waiting, event, key=self.place)
 
-    def accepted(self) -> None:
-        """The broker took the topic."""
-        self.flows, self.probe, self.delay_s = True, None, FIRST_DELAY_S
+    def accepted(self, event: StoredEvent) -> None:
+        """The broker took an event; one that was under way when the lane began to wait does not end the waiting."""
+        if self.flows or self.probe is event:
+            self.flows, self.probe, self.delay_s = True, None, FIRST_DELAY_S
 
-    def refused(self, now_s: float) -> list[StoredEvent]:
-        """The broker refuses the topic; returns the events that are refused with it."""
+    def refused(self, event: StoredEvent, now_s: float, *, all_alike: bool) -> list[StoredEvent]:
+        """The broker refuses an event: the lane waits, longer each time; returns the events that count as refused.
+
+        An event that was under way when the waiting began has found out nothing new. It takes its place again and does
+        not count, else a moment's trouble of the broker would use up all tries of a whole window of events.
+
+        Args:
+            event: The event.
+            now_s: Monotonic seconds.
+            all_alike: Whether the answer goes for the topic, so that those which wait are refused with it.
+        """
+        if not self.flows and self.probe is not event:
+            self.queue(event)
+            return []
         self.flows, self.probe = False, None
         self.retry_s = now_s + self.delay_s
         self.delay_s = min(LONGEST_DELAY_S, self.delay_s * 2)
-        together = list(self.waiting)
-        self.waiting.clear()
-        return together
+        together = list(self.waiting) if all_alike else []
+        if all_alike:
+            self.waiting.clear()
+        return [event, *together]
 
     def unwanted(self, event: StoredEvent, now_s: float) -> None:
         """The broker took an event that nobody subscribes to: it waits for somebody, and those behind it do."""

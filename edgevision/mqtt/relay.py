@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from edgevision.backoff import Backoff
-from edgevision.errors import BrokerRefused, PublishError
+from edgevision.errors import BrokerRefused, OutboxError, PublishError
 from edgevision.events import topics
 from edgevision.events.base import Outbox
 from edgevision.events.times import timestamp
@@ -106,7 +106,7 @@ class Relay:
         sender = Sender(connection, self._outbox, self._settings, self._retained.acknowledged)
         try:
             self._serve(connection, sender, stop)
-        except PublishError as exc:
+        except (PublishError, OutboxError) as exc:  # a disk may stumble as a network may
             self._say(str(exc))
         finally:
             self._connected = False

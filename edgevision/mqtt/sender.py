@@ -26,7 +26,6 @@ from edgevision.mqtt.lanes import Lanes
 log = structlog.get_logger(__name__)
 
 ECHO_TIMEOUT_S = 5.0
-_BY_THE_BROKER = "refused by the broker"
 _OF_THE_TOPIC = frozenset({NOT_AUTHORIZED, TOPIC_INVALID})
 _IDLE_S = 0.5
 _BUSY_S = 0.02
@@ -54,7 +53,7 @@ class Sender:
         """Events that are done."""
         self._echoing = settings.protocol == "3.1.1"
         self._lanes = Lanes(settings.order, trusting=not self._echoing)
-        self._in_flight: dict[int, StoredEvent] = {}
+        self._in_flight: dict[int, StoredEvent | None] = {}  # None: what became of the event is known already
         self._echoes: dict[str, tuple[StoredEvent, bytes, float]] = {}
         outbox.connected()
 
@@ -99,9 +98,8 @@ class Sender:
         expected = self._echoes.get(topic)
         if expected is None or expected[1] != payload:
             return
-        del self._echoes[topic]
-        self._connection.unsubscribe(topic)
-        self._lanes[topic].accepted()
+        self._end_echo(topic, expected[0])
+        self._lanes[topic].accepted(expected[0])
         self._done([expected[0].rowid])
 
     def _send(self, event: StoredEvent) -> None:
@@ -115,45 +113,51 @@ class Sender:
             try:
                 self._connection.subscribe(event.topic)
             except BrokerRefused as exc:
-                self._refuse_topic(event, NOT_AUTHORIZED, str(exc))
+                self._back_off(event, NOT_AUTHORIZED, str(exc))
                 return
             self._echoes[event.topic] = (event, body, time.monotonic() + ECHO_TIMEOUT_S)
         self._in_flight[self._connection.publish(event.topic, body)] = event
 
     def _acknowledged(self, mid: int, code: int, done: list[int]) -> None:
-        event = self._in_flight.pop(mid, None)
-        if event is None:
+        if mid not in self._in_flight:
             self._others(mid, code)
             return
-        if event.topic in self._echoes and self._echoes[event.topic][0] is event:
-            return  # its echo decides
+        event = self._in_flight.pop(mid)
+        if event is None or (event.topic in self._echoes and self._echoes[event.topic][0] is event):
+            return  # its echo decides, or has decided
         lane = self._lanes[event.topic]
-        if code in _OF_THE_TOPIC:
-            self._refuse_topic(event, code, _BY_THE_BROKER)
-        elif code >= FAILURE:
-            lane.returned(event)
-            self._refuse([event], code, _BY_THE_BROKER)
+        if code >= FAILURE:
+            self._back_off(event, code, "refused by the broker")
         elif code == NO_MATCHING_SUBSCRIBERS and self._settings.no_subscribers == "keep":
             lane.unwanted(event, time.monotonic())
         else:
-            lane.accepted()
+            lane.accepted(event)
             done.append(event.rowid)
 
     def _missing_echoes(self) -> None:
         for topic, (event, _, until_s) in list(self._echoes.items()):
             if time.monotonic() >= until_s:
-                del self._echoes[topic]
-                self._connection.unsubscribe(topic)
-                self._refuse_topic(event, NOT_AUTHORIZED, "it was acknowledged but never delivered")
+                self._end_echo(topic, event)
+                self._back_off(event, NOT_AUTHORIZED, "it was acknowledged but never delivered")
+
+    def _end_echo(self, topic: str, event: StoredEvent) -> None:
+        """The event's fate is known; its acknowledgement may still come, and frees its place in the window, no more."""
+        del self._echoes[topic]
+        self._connection.unsubscribe(topic)
+        for mid, sent in self._in_flight.items():
+            if sent is event:
+                self._in_flight[mid] = None
 
     def _done(self, rowids: list[int]) -> None:
         if rowids:
             self.delivered += len(rowids)
             self._outbox.done(rowids)
 
-    def _refuse_topic(self, event: StoredEvent, code: int, reason: str) -> None:
-        together = self._lanes[event.topic].refused(time.monotonic())
-        self._refuse([event, *together], code, reason)
+    def _back_off(self, event: StoredEvent, code: int, reason: str) -> None:
+        lane = self._lanes[event.topic]
+        refused = lane.refused(event, time.monotonic(), all_alike=code in _OF_THE_TOPIC)
+        if refused:
+            self._refuse(refused, code, reason)
 
     def _refuse(self, events: list[StoredEvent], code: int, reason: str) -> None:
         log.warning("relay.refused", topic=events[0].topic, events=len(events), reason_code=code, reason=reason)

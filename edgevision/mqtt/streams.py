@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -69,10 +70,13 @@ class Streams:
             self._by_topic.setdefault(topic, {})[bootid] = stream
         self._starts: dict[str, Start] = {start.bootid: start for start in starts}
         self._changes = Changes()
+        self._drained_s: dict[str, float] = {}  # device -> when the last event came that had waited there
 
     def judge(self, event: AnyEvent, topic: str, now_s: float) -> None:
         """An event came that was not seen before."""
         sequence = int(event.sequence)
+        if event.historical:
+            self._drained_s[_device(topic)] = now_s
         self._stream(event.bootid, topic, sequence, now_s).seen(sequence, now_s)
         self._touch(event.bootid, topic)
         if (event.family, event.name) != ("health", "started"):
@@ -82,12 +86,28 @@ class Streams:
             for other, last in previous.last.items():
                 self._promise(previous.bootid, other, int(last), now_s)
 
+    def judge_again(self, event: AnyEvent, topic: str, now_s: float) -> bool:
+        """An event came whose id is known; whether its number is new.
+
+        That is a replay after a restart, of an event with a natural key: the same id, under a boot and a number of its
+        own. It begins no stream but one that is owed, else every resend from a forgotten boot would.
+        """
+        known = self._by_topic.get(topic, {}).get(event.bootid)
+        if not (self._from_start(event.bootid, topic) if known is None else known.lacks(int(event.sequence))):
+            return False
+        self.judge(event, topic, now_s)
+        return True
+
     def ripe(self, now_s: float, grace_s: float) -> list[tuple[Key, Hole]]:
-        """Holes that nothing has filled for ``grace_s``; they are told once and forgotten, as are old streams."""
+        """Holes that nothing has filled for ``grace_s``; they are told once and forgotten, as are old streams.
+
+        Those of a device that sends what has waited there are not: with ``live_first`` they may be among that.
+        """
         told = []
         for topic, boots in self._by_topic.items():
+            draining = now_s - self._drained_s.get(_device(topic), -math.inf) < grace_s
             for bootid, stream in boots.items():
-                for hole in stream.ripe(now_s, grace_s):
+                for hole in stream.ripe(now_s, grace_s, more_may_come=draining):
                     told.append(((bootid, topic), hole))
                     self._changes.streams[bootid, topic] = stream
             self._trim(topic)
@@ -97,6 +117,10 @@ class Streams:
         """What has changed since the last call."""
         changes, self._changes = self._changes, Changes()
         return changes
+
+    def keep(self, changes: Changes) -> None:
+        """These could not be remembered; they are the first of the next ones. To be told before anything else is."""
+        self._changes = changes
 
     def __len__(self) -> int:
         return sum(map(len, self._by_topic.values()))
@@ -150,3 +174,7 @@ class Streams:
             self._changes.starts.pop(bootid, None)
             self._changes.streams.pop((bootid, topic), None)
             self._changes.forgotten.append((bootid, topic))
+
+
+def _device(topic: str) -> str:
+    return topic.rsplit("/", 3)[0]

@@ -17,7 +17,9 @@ from mqtt_device import Device, reader, received
 from structlog.testing import capture_logs
 
 from edgevision.backoff import Backoff
+from edgevision.errors import PublishError
 from edgevision.events.topics import event_filter
+from edgevision.mqtt.client import Connection, Session
 from edgevision.mqtt.consumer import Consumer, Received
 
 pytestmark = pytest.mark.service
@@ -136,6 +138,15 @@ def test_a_refused_birth_is_told_until_the_broker_takes_it(
     broker.kill()
     mosquitto().start()
     wait_until(lambda: device.relay.health().ok and device.relay.health().detail == "")
+
+
+def test_what_mqtt_cannot_send_is_an_error_of_ours(mosquitto: Callable[..., Mosquitto]) -> None:
+    broker = mosquitto()
+    broker.start()
+    with contextlib.closing(Connection(reader(broker.port), Session("c"))) as connection:
+        with pytest.raises(PublishError, match="a/#"):
+            connection.publish("a/#", b"{}")
+        assert not connection.lost
 
 
 class CountedBackoff(Backoff):

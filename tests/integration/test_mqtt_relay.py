@@ -13,6 +13,8 @@ import pytest
 from daemon_process import wait_until
 from mosquitto import Mosquitto
 from mqtt_device import Device, reader, received
+from outboxes import unreadable
+from structlog.testing import capture_logs
 
 from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import OutboxSettings, SqliteOutbox
@@ -45,6 +47,21 @@ def test_events_wait_for_a_broker_that_comes_late_and_say_so(
     assert not any(item.event.historical for item in new)
     wait_until(lambda: device.waiting() == 0)
     assert device.relay.health().ok
+
+
+def test_an_outbox_that_cannot_be_read_for_a_while_ends_nothing(
+    device_at: Callable[..., Device], mosquitto: Callable[..., Mosquitto], tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    device = device_at(broker.port)
+    device.emit(5)
+    assert device.waiting() == 5
+    with unreadable(tmp_path / "device0" / "outbox.sqlite"), capture_logs() as logs:
+        broker.start()
+        wait_until(lambda: "cannot be read" in device.relay.health().detail)
+        wait_until(lambda: sum(entry["event"] == "relay.online" for entry in logs) >= 3)
+    wait_until(lambda: device.waiting() == 0)
+    assert all(thread.is_alive() for thread in device.threads)
 
 
 def test_everything_comes_once_though_the_broker_is_killed(

@@ -18,6 +18,7 @@ from outboxes import (
     draft,
     new_boot,
     stored,
+    unreadable,
 )
 
 from edgevision.errors import OutboxError
@@ -160,6 +161,19 @@ def test_age_is_that_of_the_oldest_waiting_event(open_outbox: Open) -> None:
     assert outbox.flush(5)
     time.sleep(0.15)
     assert outbox.health().facts["age_s"] >= 0.1
+
+
+def test_a_file_that_cannot_be_read_is_no_error_of_the_health_but_its_answer(open_outbox: Open, folder: Path) -> None:
+    builder = new_boot()
+    outbox = open_outbox(builder)
+    outbox.append([draft(builder, 0)])
+    assert outbox.flush(5)
+    with unreadable(folder / "outbox.sqlite"):
+        health = outbox.health()
+        assert not health.ok
+        assert "cannot be read" in health.detail
+        assert health.facts["depth"] == 1
+    assert outbox.health().ok
 
 
 def test_a_service_writes_where_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

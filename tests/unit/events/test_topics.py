@@ -79,3 +79,13 @@ def test_filters_leave_open_what_is_not_given() -> None:
 )
 def test_a_filter_covers_topics_as_mqtt_says(subscription: str, topic: str, covered: bool) -> None:  # noqa: FBT001
     assert topics.matches(subscription, topic) is covered
+
+
+@pytest.mark.parametrize("topic", ["a", "/", "a/b", "edgevision/s/d/reply/trigger", "ä" * 32_767])
+def test_where_anybody_may_publish(topic: str) -> None:
+    assert topics.publishable(topic)
+
+
+@pytest.mark.parametrize("topic", ["", "#", "a/#", "+/a", "$SYS/a", "$share/a/b", "a\0b", "ä" * 32_768])
+def test_where_nobody_can_publish(topic: str) -> None:
+    assert not topics.publishable(topic)

@@ -12,6 +12,7 @@ from outboxes import (
     ALWAYS,
     APPEARED,
     CROSSED,
+    VERDICT,
     Open,
     delivered,
     document,
@@ -26,6 +27,14 @@ from edgevision.errors import OutboxFull
 from edgevision.events.base import CameraState
 from edgevision.events.database import connect
 from edgevision.events.lostnote import LostNote
+from edgevision.events.outbox import SqliteOutbox
+
+
+def fill_disk(outbox: SqliteOutbox) -> None:
+    """Not one event more fits, since a state that does not fit stands before it."""
+    limit_pages(outbox, 1)
+    outbox.append([], CameraState("yard", None, {"x": "y" * 100_000}))
+    wait_for(lambda: not outbox.health().ok)
 
 
 def test_a_full_disk_keeps_the_newest_in_memory_and_tells_what_went(open_outbox: Open) -> None:
@@ -55,6 +64,42 @@ def test_a_full_disk_keeps_the_newest_in_memory_and_tells_what_went(open_outbox:
     assert gaps[0]["lost"] == [{"topic": CROSSED, "count": 301 - len(crossed)}]
     assert outbox.state("door") == CameraState("door", 300, {"n": 300})
     assert outbox.health().facts["lost"] == 301 - len(crossed)
+
+
+def test_a_full_disk_gives_up_the_lowest_priority_first_and_verdicts_last(open_outbox: Open) -> None:
+    builder = new_boot()
+    outbox = open_outbox(builder, memory_events=6)
+    fill_disk(outbox)
+    for number in range(300):
+        kind = {0: "verdict", 1: "verdict", 2: "crossed", 297: "crossed"}.get(number, "appeared")
+        outbox.append([draft(builder, number, kind)])
+    wait_for(lambda: outbox.health().facts["lost"] == 294)
+    limit_pages(outbox, 100_000)
+    assert outbox.flush(10)
+    *events, gap = (document(event) for event in stored(outbox))
+    kept = [(event["type"].split(".")[2], event["time"][14:19]) for event in events]
+    assert kept == [
+        ("verdict", "00:00"),
+        ("verdict", "00:01"),
+        ("crossed", "00:02"),
+        ("crossed", "04:57"),
+        ("appeared", "04:58"),
+        ("appeared", "04:59"),
+    ]
+    assert gap["data"]["lost"] == [{"topic": APPEARED, "count": 294}]
+
+
+def test_among_verdicts_the_oldest_go_first(open_outbox: Open) -> None:
+    builder = new_boot()
+    outbox = open_outbox(builder, memory_events=3)
+    fill_disk(outbox)
+    outbox.append([draft(builder, number, "verdict") for number in range(5)])
+    wait_for(lambda: outbox.health().facts["lost"] == 2)
+    limit_pages(outbox, 100_000)
+    assert outbox.flush(10)
+    *events, gap = (document(event) for event in stored(outbox))
+    assert [event["data"]["part"]["id"] for event in events] == ["p2", "p3", "p4"]
+    assert gap["data"]["lost"] == [{"topic": VERDICT, "count": 2}]
 
 
 def test_a_full_disk_never_blocks_those_who_append(open_outbox: Open) -> None:

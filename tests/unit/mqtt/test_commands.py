@@ -16,7 +16,7 @@ from edgevision.mqtt.commands import MAX_BYTES, MOST_WAITING, Answer, Commands
 
 
 def message(verb: str, payload: bytes = b"{}", *, retain: bool = False, response: str | None = None) -> Message:
-    correlation = b"c1" if response else None
+    correlation = None if response is None else b"c1"
     return Message(f"edgevision/plant/box/cmd/{verb}", payload, retain, response, correlation, 1, 1)
 
 
@@ -55,11 +55,21 @@ def test_mqtt_5_names_its_own_response_topic_and_correlation_data() -> None:
     assert (answer.topic, answer.correlation) == ("answers/here", b"c1")
 
 
+@pytest.mark.parametrize("response", ["a/#", "a/+/b", "", "$SYS/broker", "a" * 65_536])
+def test_a_response_topic_that_is_none_is_refused_where_the_answers_usually_go(response: str) -> None:
+    ((answer, document),) = answer_to(message("trigger", b'{"camera": "a", "correlation": 7}', response=response))
+    assert answer.topic == "edgevision/plant/box/reply/trigger"
+    assert (document["ok"], document["correlation"]) == (False, 7)
+    assert "response topic" in document["error"]
+
+
 @pytest.mark.parametrize(
     ("verb", "payload", "error"),
     [
         ("trigger", b"{}", "which camera?"),
         ("trigger", b"{", "no JSON"),
+        ("trigger", b"[" * 60_000, "no JSON"),
+        ("trigger", b'{"correlation": [[[]]]}', "correlation must be"),
         ("trigger", b"[1]", "must be a JSON object"),
         ("trigger", b" " * (MAX_BYTES + 1), "at most"),
         ("reboot", b"{}", "'reboot' is not obeyed here; allowed: trigger"),

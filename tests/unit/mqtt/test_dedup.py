@@ -81,3 +81,37 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "seen").write_bytes(b"this is not a database, " * 100)
     with pytest.raises(OutboxError, match="cannot be used as the consumer's memory"):
         SeenStore(tmp_path / "seen")
+
+
+def test_a_file_that_is_locked_for_a_while_is_used_again_after_it(tmp_path: Path) -> None:
+    store = SeenStore(tmp_path / "seen", timeout_s=0.01)
+    with closing(sqlite3.connect(tmp_path / "seen", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(2):
+            with pytest.raises(OutboxError, match="locked"):
+                store.commit(["a"], Changes())
+        other.execute("ROLLBACK")
+    store.commit(["b"], Changes())
+    assert "a" not in store
+    assert "b" in store
+    store.close()
+
+
+def test_a_commit_that_finds_no_room_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = SeenStore(tmp_path / "seen")
+    store._db.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(OutboxError, match="full"):
+        store.commit([f"{number:0100d}" for number in range(1_000)], Changes())
+    store._db.execute("PRAGMA max_page_count = 100000")
+    store.commit(["b"], Changes())
+    assert f"{0:0100d}" not in store
+    assert "b" in store
+    store.close()
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    store = SeenStore(tmp_path / "seen")
+    store._db.execute("DROP TABLE seen")
+    with pytest.raises(OutboxError, match="cannot be used as the consumer's memory: no such table"):
+        assert "a" in store
+    store.close()

@@ -83,6 +83,25 @@ def test_too_many_holes_are_told_at_once() -> None:
     assert len(stream.holes) == gaps.MOST_HOLES
 
 
+def test_many_holes_are_told_without_looking_at_each_for_each() -> None:
+    asked = 0
+
+    class Counting(Hole):
+        __hash__ = Hole.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal asked
+            asked += 1
+            return super().__eq__(other)
+
+    stream = Stream(1, 1)
+    stream.seen(2_002, 0.0)
+    stream.holes = [Counting(number, number, 0.0) for number in range(2, 2_002, 2)]
+    assert len(stream.ripe(9.0, 5.0)) == 1_000
+    assert stream.holes == []
+    assert asked <= 1_000
+
+
 @given(st.sets(st.integers(1, 60), min_size=1), st.integers(0, 60), st.randoms(use_true_random=False))
 def test_whenever_the_start_is_heard_of_exactly_the_missing_ones_are_told(
     present: set[int], when: int, shuffle: object

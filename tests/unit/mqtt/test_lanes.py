@@ -12,6 +12,20 @@ def event(rowid: int, topic: str = "a") -> StoredEvent:
     return StoredEvent(rowid, f"id{rowid}", topic, b"{}", 0)
 
 
+def refusing() -> Lanes:
+    """Topic ``a`` was refused at 0 s."""
+    lanes = Lanes("strict", trusting=True)
+    lanes["a"].refused(event(0), 0.0, all_alike=True)
+    return lanes
+
+
+def accept(lanes: Lanes, topic: str = "a") -> None:
+    """The broker takes what was to find out."""
+    probe = lanes[topic].probe
+    assert probe is not None
+    lanes[topic].accepted(probe)
+
+
 def rows(lanes: Lanes, room: int = 20, now_s: float = 0.0) -> list[int]:
     return [item.rowid for item in lanes.ready(room, now_s)]
 
@@ -32,7 +46,7 @@ def test_what_comes_back_stands_where_it_stood() -> None:
         lanes["a"].unwanted(item, 0.0)
     assert rows(lanes, now_s=0.5) == []
     assert rows(lanes, now_s=FIRST_DELAY_S) == [1]
-    lanes["a"].accepted()
+    accept(lanes)
     assert rows(lanes) == [2, 3, 4, 5]
 
 
@@ -47,11 +61,11 @@ def test_live_events_overtake_historical_ones_only_where_that_is_wanted() -> Non
 
 
 def test_a_topic_that_holds_much_is_full_until_some_of_it_went() -> None:
-    lanes = Lanes("strict", trusting=True)
-    lanes["a"].refused(0.0)
+    lanes = refusing()
     lanes.offer([event(number) for number in range(MOST_HELD)] + [event(MOST_HELD, "b")])
     assert lanes.full == {"a"}
-    lanes["a"].accepted()
+    assert rows(lanes, now_s=FIRST_DELAY_S) == [MOST_HELD, 0]
+    accept(lanes)
     assert len(rows(lanes)) == 20
     assert lanes.full == set()
 
@@ -72,25 +86,53 @@ def test_a_refused_topic_is_tried_with_one_event_after_growing_waits() -> None:
     lanes = Lanes("strict", trusting=True)
     lanes.offer([event(1), event(2), event(3, "b")])
     assert rows(lanes) == [1, 2, 3]
-    assert lanes["a"].refused(0.0) == []
-    lanes.offer([event(1), event(2), event(4, "b")])
+    assert [item.rowid for item in lanes["a"].refused(event(1), 0.0, all_alike=True)] == [1]
+    assert lanes["a"].refused(event(2), 0.1, all_alike=True) == []
+    lanes.offer([event(1), event(4, "b")])
     assert rows(lanes, now_s=0.5) == [4]
     assert rows(lanes, now_s=FIRST_DELAY_S) == [1]
     assert rows(lanes, now_s=FIRST_DELAY_S) == []
-    together = lanes["a"].refused(FIRST_DELAY_S)
-    assert [item.rowid for item in together] == [2]
+    probe = lanes["a"].probe
+    assert probe is not None
+    together = lanes["a"].refused(probe, FIRST_DELAY_S, all_alike=True)
+    assert [item.rowid for item in together] == [1, 2]
     assert lanes["a"].retry_s == FIRST_DELAY_S + 2 * FIRST_DELAY_S
-    for _ in range(20):
-        lanes["a"].refused(0.0)
-    assert lanes["a"].delay_s == LONGEST_DELAY_S
+
+
+def test_a_window_of_refusals_is_one_refusal() -> None:
+    lanes = Lanes("strict", trusting=True)
+    lanes.offer([event(number) for number in range(1, 5)] + [event(9, "b")])
+    first, *others = lanes.ready(3, 0.0)
+    assert lanes["a"].refused(first, 0.0, all_alike=False) == [first]
+    lanes["a"].accepted(event(0))
+    assert [lanes["a"].refused(item, 0.1, all_alike=False) for item in others] == [[], []]
+    assert rows(lanes, now_s=0.5) == [9]
+    assert rows(lanes, now_s=FIRST_DELAY_S) == [2]
+    accept(lanes)
+    assert rows(lanes) == [3, 4]
+
+
+def test_the_waits_grow_to_a_limit_until_one_is_accepted() -> None:
+    lanes = Lanes("strict", trusting=True)
+    now_s, tries = 0.0, []
+    for _ in range(10):
+        lanes.offer([event(1)])
+        (probe,) = lanes.ready(20, now_s)
+        assert lanes["a"].refused(probe, now_s, all_alike=False) == [probe]
+        tries.append(lanes["a"].retry_s - now_s)
+        now_s = lanes["a"].retry_s
+    assert tries == [1, 2, 4, 8, 16, 32, *[LONGEST_DELAY_S] * 4]
+    lanes.offer([event(1)])
+    assert rows(lanes, now_s=now_s) == [1]
+    accept(lanes)
+    assert lanes["a"].delay_s == FIRST_DELAY_S
 
 
 def test_an_accepted_probe_lets_the_rest_flow() -> None:
-    lanes = Lanes("strict", trusting=True)
-    lanes["a"].refused(0.0)
+    lanes = refusing()
     lanes.offer([event(1), event(2), event(3)])
     assert rows(lanes, now_s=5.0) == [1]
-    lanes["a"].accepted()
+    accept(lanes)
     assert rows(lanes, now_s=5.0) == [2, 3]
     assert lanes["a"].delay_s == FIRST_DELAY_S
 
@@ -99,7 +141,7 @@ def test_without_trust_every_topic_begins_with_a_probe() -> None:
     lanes = Lanes("strict", trusting=False)
     lanes.offer([event(1, "a"), event(2, "a"), event(3, "b")])
     assert rows(lanes) == [1, 3]
-    lanes["b"].accepted()
+    accept(lanes, "b")
     lanes.offer([event(4, "b")])
     assert rows(lanes) == [4]
     assert rows(lanes, room=0) == []

@@ -10,7 +10,7 @@ import pytest
 
 from edgevision.events.codec import decode
 from edgevision.mqtt.dedup import SeenStore
-from edgevision.mqtt.gaps import Stream
+from edgevision.mqtt.gaps import MOST_HOLES, Stream
 from edgevision.mqtt.streams import KEPT_BOOTS, Changes, Streams
 
 GRACE_S = 30.0
@@ -26,15 +26,18 @@ class Reader:
         self.streams = Streams(filters, self.store.streams(0.0).items(), self.store.starts())
         self._ids = 0
 
-    def crossed(self, boot: str, sequence: int, now_s: float = 0.0, camera: str = "door") -> None:
+    def crossed(
+        self, boot: str, sequence: int, now_s: float = 0.0, camera: str = "door", *, historical: bool = False
+    ) -> None:
         topic = f"edgevision/s/d/{camera}/traffic/crossed"
         data = {"line": "l", "direction": "in", "track_id": 1}
-        self._hear(topic, {"bootid": boot, "sequence": sequence, "data": data}, now_s)
+        event = {"bootid": boot, "sequence": sequence, "data": data}
+        self._hear(topic, event, now_s, historical=historical)
 
     def started(self, boot: str, now_s: float = 0.0, previous: Mapping[str, Any] | None = None) -> None:
         self._hear(STARTED, {"bootid": boot, "sequence": 1, "data": {"version": "1", "previous": previous}}, now_s)
 
-    def _hear(self, topic: str, event: dict[str, Any], now_s: float) -> None:
+    def _hear(self, topic: str, event: dict[str, Any], now_s: float, *, historical: bool = False) -> None:
         *source, family, name = topic.split("/")
         self._ids += 1
         quality = {"camera": "ok", "time_source": "arrival", "time_uncertainty_ms": 1.0, "clock_synced": True}
@@ -47,6 +50,7 @@ class Reader:
             "time": "2026-01-31T06:00:00.000000Z",
             "bootid": event["bootid"],
             "sequence": f"{event['sequence']:020d}",
+            "historical": historical,
             "data": {"configrev": "0123456789ab", **more, **event["data"]},
         }
         self.streams.judge(decode(json.dumps(document).encode()), topic, now_s)
@@ -185,3 +189,24 @@ def test_a_late_event_of_a_forgotten_boot_makes_no_gap() -> None:
     reader.crossed("old", 50)
     assert reader.told(99.0) == []
     assert ("old", "edgevision/s/d/door/traffic/crossed") in reader.store.streams(0.0)
+
+
+def test_what_may_still_wait_at_the_device_is_no_gap_while_that_is_sent() -> None:
+    reader = Reader()
+    reader.crossed("boot", 1)
+    reader.crossed("boot", 9)  # live, before 2 to 8 from the backlog
+    for number in range(1, 10):
+        reader.crossed("boot", number, number * 20.0, camera="yard", historical=True)
+        assert reader.told(number * 20.0 + 15.0) == []
+    for number in range(2, 7):
+        reader.crossed("boot", number, 200.0, historical=True)
+    assert reader.told(200.0 + GRACE_S - 1) == []
+    assert reader.told(200.0 + GRACE_S) == [("boot", "door", 7, 8)]
+
+
+def test_holes_beyond_all_memory_are_told_even_then() -> None:
+    reader = Reader()
+    for number in range(MOST_HOLES + 2):
+        reader.streams._by_topic.setdefault("t", {}).setdefault("boot", Stream(1, 1)).seen(3 + 2 * number, 0.0)
+    reader.crossed("boot", 1, historical=True)
+    assert [hole.first for _, hole in reader.streams.ripe(0.0, GRACE_S)] == [2, 4]
