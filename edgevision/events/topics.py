@@ -53,6 +53,15 @@ class EventTopic:
         return cls(*parts[1:])
 
 
+def is_beside_events(topic: str) -> bool:
+    """Whether it is one of a device's other topics: status, birth, states, commands and their replies."""
+    parts = topic.split("/")
+    if parts[0] != ROOT or len(parts) not in {4, 5}:
+        return False
+    kind = parts[3] if len(parts) == 4 or parts[3] in {"cmd", "reply"} else parts[4]  # noqa: PLR2004 - as above
+    return kind in {"status", "birth", "cmd", "reply", "state"}
+
+
 def source(site: str, device: str, camera: str = DEVICE) -> str:
     """The CloudEvents source of a camera or device."""
     return f"{ROOT}/{site}/{device}/{camera}"

@@ -223,7 +223,9 @@ class Consumer:
         try:
             event = decode(message.payload)
         except EventError as exc:
-            log.warning("consumer.no_event", topic=message.topic, reason=str(exc))
+            # `edgevision/SITE/DEVICE/#` brings the device's status, birth and states too: no events, and no fault.
+            told = log.debug if names.is_beside_events(message.topic) else log.warning
+            told("consumer.no_event", topic=message.topic, reason=str(exc))
             self._connection.acknowledge(message)
             return None
         if event.id in self._store:

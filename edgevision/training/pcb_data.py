@@ -7,8 +7,9 @@ Needs nothing but the runtime. A tiny set to see that it works: ``--drawn 8 --pl
 DeepPCB's real boards are split by board, since pictures of one board resemble each other: 00041, 13000 and 20085
 train, 44000 and 50600 validate, 77000 and 92000 test. Three designs are few, so the training pictures also come a
 quarter turn round, and as negatives: where copper and laminate change places, an open is a short, a mousebite a spur,
-a pin-hole spurious copper. Defect-free templates of the training boards join as good boards, and so do drawn boards:
-in colour as the demo's camera sees them, and as 1-bit plans in DeepPCB's manner.
+a pin-hole spurious copper. Their templates come scratched (``pcb_scratches``), which gives defects that nobody drew on
+these boards, such as cut off corners of pads. Defect-free templates join as good boards, and so do drawn boards: in
+colour as the demo's camera sees them, and as 1-bit plans in DeepPCB's manner.
 """
 
 from __future__ import annotations
@@ -24,17 +25,19 @@ from edgevision.scenes.base import BoxTuple
 from edgevision.scenes.pcb import PcbConveyor
 from edgevision.scenes.pcb_board import SCALE, make_layout
 from edgevision.scenes.pcb_defects import KINDS, BoardDefect, add_defect
+from edgevision.training.pcb_scratches import NEGATIVE, scratched
 from edgevision.types import Image
 
 SPLITS = {"00041": "train", "13000": "train", "20085": "train", "44000": "val", "50600": "val", "77000": "test",
           "92000": "test"}  # fmt: skip
 SEEDS = {"train": 100_000, "val": 200_000, "test": 300_000}  # of the drawn boards; demo and tests stay far below
 PLAN_SEED = 400_000
+SCRATCH_SEED = 500_000
+SCRATCHED = 2  # pictures of each training board's template with drawn scratches
 PLAN = 640  # px, as DeepPCB's pictures
 PLAN_BOARD = 420  # shown px of the board that a plan is cut from
 PLAN_DEFECTS = 10  # tried on a plan's board
 TEMPLATE_EVERY = 5  # of the training boards' templates, every fifth joins as a good board
-NEGATIVE = {"open": "short", "mousebite": "spur", "pin-hole": "copper"}
 
 Labels = list[tuple[str, BoxTuple]]
 Sample = tuple[Image, Labels]
@@ -59,8 +62,13 @@ def write_data(deeppcb: Path, out: Path, *, drawn: int, plans: int, limit: int |
         for name, view in (("", sample), ("-negative", negative(sample))):
             _put(out, "train-real", f"{file.stem}{name}", view)
             _put(out, "train-real", f"{file.stem}{name}-turned", turned(view))
+        template = read_picture(deeppcb / "templates" / file.name)
+        for number in range(SCRATCHED):
+            rng = np.random.default_rng([SCRATCH_SEED, place, number])
+            view = scratched(template, rng, int(rng.integers(4, 11)))
+            _put(out, "train-scratched", f"{file.stem}-{number}", negative(view) if rng.integers(2) else view)
         if place % TEMPLATE_EVERY == 0:
-            good: Sample = (read_picture(deeppcb / "templates" / file.name), [])
+            good: Sample = (template, [])
             _put(out, "train-real", f"good-{file.stem}", good)
             _put(out, "train-real", f"good-{file.stem}-negative", negative(good))
     for split, seed in SEEDS.items():
@@ -173,7 +181,7 @@ def _describe(out: Path, parts: list[str]) -> None:
     for name, judged in (("data", ["val-real", "val-drawn"]), *((part, [part]) for part in held_out)):
         document = {
             "path": str(out.resolve()),
-            "train": ["images/train-real", "images/train-drawn"],
+            "train": [f"images/{part}" for part in parts if part.startswith("train")],
             "val": [f"images/{part}" for part in judged],
             "names": list(KINDS),
         }

@@ -89,3 +89,11 @@ def test_where_anybody_may_publish(topic: str) -> None:
 @pytest.mark.parametrize("topic", ["", "#", "a/#", "+/a", "$SYS/a", "$share/a/b", "a\0b", "ä" * 32_768])
 def test_where_nobody_can_publish(topic: str) -> None:
     assert not topics.publishable(topic)
+
+
+def test_a_devices_other_topics_are_known_as_such() -> None:
+    others = [topics.status("s", "d"), topics.birth("s", "d"), topics.camera_state("s", "d", "door")]
+    others += [topics.command("s", "d", "reload"), topics.reply("s", "d", "reload")]
+    assert all(topics.is_beside_events(topic) for topic in others)
+    for topic in ("edgevision/s/d/door/traffic/crossed", "edgevision/s/d/door/other", "else/s/d/status", "edgevision"):
+        assert not topics.is_beside_events(topic)
