@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from edgevision.analytics.base import Analysis
@@ -13,6 +13,7 @@ from edgevision.daemon.camera import CameraUnit, Fingerprint
 from edgevision.daemon.pipeline import CameraPipeline
 from edgevision.sources.base import SourceState
 from edgevision.station.ledger import TriggerLedger
+from edgevision.types import Occurrence
 
 MODEL = "m@1#0"
 
@@ -25,10 +26,11 @@ def camera_unit(
     ledger: TriggerLedger | None = None,
     station: StationSettings | None = None,
     live: bool = False,
+    check: Callable[[Occurrence], None] = lambda _: None,
 ) -> CameraUnit:
     """A camera that is online."""
     settings = CameraSettings(source=Settings(), model="m", station=station or StationSettings())
-    pipeline = CameraPipeline(name, Untracked(Untracked.Settings()), analyses, ledger)
+    pipeline = CameraPipeline(name, Untracked(Untracked.Settings()), analyses, ledger, check=check)
     fingerprint = Fingerprint.of(settings, MODEL)
     unit = CameraUnit(name, settings, source, pipeline, MODEL, live=live, fingerprint=fingerprint)
     unit.state = SourceState.ONLINE

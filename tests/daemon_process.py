@@ -24,6 +24,7 @@ import numpy as np
 
 from edgevision.bundle import Bundle, write_bundle
 from edgevision.config.settings import Settings as SettingsBase
+from edgevision.errors import BackendError
 from edgevision.inference.base import InputSpec
 from edgevision.inference.scripted import ScriptedDetector
 from edgevision.scenes.shop import ShopScene
@@ -40,10 +41,13 @@ class BlobDetector(ScriptedDetector):
         seed: int = 0
         delay_s: float = 0.0
         """How long it thinks about each picture, as a model that is too large for its device."""
+        fails: bool = False
+        """Whether its driver is broken."""
 
     def __init__(self, bundle: Bundle, settings: Settings, thresholds: object = None) -> None:
         del thresholds
         self._empty: dict[tuple[int, int], Image] = {}
+        self._fails: bool = settings.fails  # type: ignore[attr-defined]
         self._delay_s: float = settings.delay_s  # type: ignore[attr-defined]
         self._scene = ShopScene(settings.seed, people=0, seconds=1.0)  # type: ignore[attr-defined]
         spec = bundle.manifest.input
@@ -51,6 +55,9 @@ class BlobDetector(ScriptedDetector):
 
     def _look_at(self, image: Image, box: Letterbox) -> Detections:
         time.sleep(self._delay_s)
+        if self._fails:
+            message = "the driver is broken"
+            raise BackendError(message)
         inner = image[box.top : box.top + box.inner[1], box.left : box.left + box.inner[0]]
         if box.inner not in self._empty:
             empty = cv2.cvtColor(self._scene.render(0), cv2.COLOR_BGR2RGB)
@@ -63,6 +70,18 @@ class BlobDetector(ScriptedDetector):
         boxes = boxes.astype(np.float32) + np.float32([box.left, box.top, box.left, box.top])
         count = len(boxes)
         return Detections(box.to_source(boxes), np.full(count, 0.9, np.float32), np.zeros(count, np.int64))
+
+
+class Unbuildable:
+    """A foreign camera whose driver is not installed."""
+
+    class Settings(SettingsBase):
+        kind: Literal["unbuildable"] = "unbuildable"
+
+    def __init__(self, settings: Settings, context: object) -> None:
+        del settings, context
+        message = "its SDK is not installed"
+        raise RuntimeError(message)
 
 
 class DaemonProcess:
@@ -182,6 +201,7 @@ if __name__ == "__main__":
     from edgevision.errors import EdgevisionError
 
     registry.BACKENDS["blob"] = BlobDetector
+    registry.SOURCES["unbuildable"] = Unbuildable
     try:
         sys.exit(run_daemon(Path(sys.argv[1]), until_done="--until-done" in sys.argv, fresh="--fresh" in sys.argv))
     except EdgevisionError as error:

@@ -66,6 +66,16 @@ def settings(
     try:
         return MqttSettings.model_validate(document)
     except ValidationError as exc:
-        problems = [Problem(f"--{error['loc'][0]}" if error["loc"] else "broker", "", error["msg"])
-                    for error in exc.errors(include_url=False, include_input=False)]  # fmt: skip
+        problems = [
+            Problem(
+                _option(error["loc"]), "", error["msg"].removeprefix("Value error, ").replace("a username", "--user")
+            )
+            for error in exc.errors(include_url=False, include_input=False)
+        ]
         raise ConfigError(problems) from exc
+
+
+def _option(location: tuple[int | str, ...]) -> str:
+    """The option that a wrong value came from."""
+    name = str(location[-1]) if location else "broker"
+    return {"username": "--user", "broker": "broker"}.get(name, f"--{name}")

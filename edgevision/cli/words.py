@@ -20,8 +20,7 @@ def describe(event: AnyEvent) -> str:
 
 
 def _verdict(data: Any) -> str:  # noqa: ANN401 - the payload's model
-    labels = ", ".join(defect.label for defect in data.defects)
-    return f"{data.result.upper():<6} {labels or data.reason or ''}"
+    return f"{data.result.upper():<6} {data.reason or ''}"
 
 
 def _zone(data: Any) -> str:  # noqa: ANN401 - the payload's model
@@ -42,6 +41,6 @@ _WORDS: Mapping[tuple[str, str], Callable[[Any], str]] = {
     ("traffic", "crossed"): lambda data: f"{data.line} {data.direction} {data.label or ''} #{data.track_id}",
     ("traffic", "zone"): _zone,
     ("traffic", "interval"): _interval,
-    ("health", "started"): lambda data: f"version {data.version}" + ("" if data.previous is None else ", once more"),
+    ("health", "started"): lambda data: f"version {data.version}" + ("" if data.previous is None else ", again"),
     ("health", "camera"): lambda data: f"{data.state}: {data.reason}" if data.reason else data.state,
 }

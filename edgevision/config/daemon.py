@@ -62,7 +62,7 @@ class StationSettings(Settings):
     deadline_ms: Annotated[float, Field(gt=0, le=600_000)] | None = None
     """Time from trigger (free-running: from the verdict) until the actuator must have acted, milliseconds."""
     on_timeout: Literal["review", "ng"] = "review"
-    """The verdict of a trigger that could not be answered in time."""
+    """The verdict of a trigger that could not be judged: in time, without a frame, after a restart."""
     margin_ms: Annotated[float, Field(ge=0)] = 20.0
     """How long before the deadline a timeout's verdict is given, so that the actuator makes it, milliseconds; at most
     half of the deadline."""

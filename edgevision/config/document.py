@@ -61,9 +61,8 @@ def read_document(file: Path, environ: Mapping[str, str] | None = None) -> Docum
     """Parse a settings file.
 
     ``${NAME}`` is replaced by the environment variable, ``${NAME:-default}`` falls back, ``${file:/run/secrets/x}`` by
-    the
-    content of a file without its last newline, ``$$`` by a dollar sign. A value that is nothing but one reference is
-    parsed again as YAML, so numbers stay numbers.
+    the content of a file without its last newline, ``$$`` by a dollar sign. A value that is nothing but one reference
+    is parsed again as YAML, so numbers stay numbers.
 
     Raises:
         ConfigError: The file cannot be read or is no YAML mapping.

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -15,7 +16,6 @@ import structlog
 from edgevision.daemon.camera import CameraUnit
 from edgevision.daemon.emit import Emitter
 from edgevision.daemon.metrics import Metrics
-from edgevision.daemon.supervisor import contained
 from edgevision.sources.base import SourceState
 from edgevision.station.base import TriggerSignal
 from edgevision.station.ledger import ENDED, NO_FRAME, RESTART
@@ -94,23 +94,35 @@ class AnalyticsStage:
         self._units: dict[str, CameraUnit] = {}
         self._next_tick_s = time.monotonic() + TICK_S
 
-    def post(self, message: Message) -> None:
-        """Hand over a message; blocks while the stage is behind, and drops it once the stage is dead."""
-        while not self._dead.is_set():
+    def post(self, message: Message, deadline_s: float = float("inf")) -> None:
+        """Hand over a message; waits while the stage is behind, until ``deadline_s`` (monotonic) or the stage's end."""
+        while not self._dead.is_set() and time.monotonic() < deadline_s:
             try:
-                self._messages.put(message, timeout=POST_S)
+                self._messages.put(message, timeout=min(POST_S, max(0.0, deadline_s - time.monotonic())))
             except queue.Full:
                 continue
+            if self._dead.is_set():
+                self.abandon()
             return
+        self._refuse(message)
+
+    def abandon(self) -> None:
+        """The stage has failed for good: nobody shall wait for it any more."""
+        self._dead.set()
+        while not self._messages.empty():
+            with suppress(queue.Empty):
+                self._refuse(self._messages.get_nowait())
+
+    def _refuse(self, message: Message) -> None:
         match message:
             case Opened():
                 message.accepted.set_result(False)
             case Detached():
                 message.settled.set()
-
-    def abandon(self) -> None:
-        """The stage has failed for good: nobody shall wait for it any more."""
-        self._dead.set()
+            case Result(frame):
+                unit = self._units.get(frame.camera)
+                if unit is not None:
+                    unit.left()
 
     def run(self, stop: threading.Event) -> None:
         """Work until stopped; what was posted before is still worked on."""
@@ -147,28 +159,30 @@ class AnalyticsStage:
             case Attached(unit):
                 self._attached(unit)
             case Detached(unit, over, settled):
-                if self._units.get(unit.name) is unit:
-                    self._detached(unit, over=over)
-                settled.set()
+                try:
+                    if self._units.get(unit.name) is unit:
+                        self._detached(unit, over=over)
+                finally:
+                    settled.set()
 
     def _result(self, frame: Frame, detections: Detections, arrived_t_s: float) -> None:
         unit = self._units.get(frame.camera)
         if unit is None:
             return  # a frame that was under way when its camera was taken away
         started = time.monotonic()
-        occurrences = unit.pipeline.step(frame, detections)
-        unit.seen(frame.time)
-        self._say(unit, occurrences, arrived_t_s)
-        unit.left()
+        try:
+            occurrences = unit.pipeline.step(frame, detections)
+            unit.seen(frame.time)
+            self._say(unit, occurrences, arrived_t_s)
+        finally:
+            unit.left()
         self._metrics.frames.labels(unit.name).inc()
         self._metrics.stage_seconds.labels("analytics").observe(time.monotonic() - started)
         self._metrics.stage_seconds.labels("total").observe(time.monotonic() - arrived_t_s)
 
     def _say(self, unit: CameraUnit, occurrences: Sequence[Occurrence], arrived_t_s: float | None = None) -> None:
-        """Emit; what a foreign analysis says beyond the contract costs its own camera and no other."""
-        error = contained(f"events/{unit.name}", lambda: self._emitter.emit(unit, occurrences, arrived_t_s))
-        if error is not None:
-            self._metrics.restarts.labels(f"events/{unit.name}").inc()
+        """Emit, and tell when an analysis is asked no more."""
+        self._emitter.emit(unit, occurrences, arrived_t_s)
         if unit.pipeline.broken != unit.told_broken:
             log.error("camera.analysis_failed", camera=unit.name, error=unit.pipeline.broken)
             unit.told_broken = unit.pipeline.broken

@@ -192,7 +192,9 @@ class Assembly:
         ledger = None if station.trigger is None else TriggerLedger(deadline_s, station.on_timeout)
         analyses = [build(ANALYSES, item, context) for item in settings.analyses]
         crashes = self.metrics.restarts.labels(f"analyses/{name}")
-        return CameraPipeline(name, _tracker(settings), analyses, ledger, on_crash=crashes.inc)
+        return CameraPipeline(
+            name, _tracker(settings), analyses, ledger, on_crash=crashes.inc, check=self._builder.check
+        )
 
     def _answered(self, frame: Frame, detections: Detections, arrived_t_s: float) -> None:
         self._analytics.post(Result(frame, detections, arrived_t_s))

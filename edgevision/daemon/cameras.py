@@ -46,6 +46,10 @@ class _Entry:
         self.unit.source.close()
         self.capture.stop()
 
+    def holds(self) -> bool:
+        """Whether a thread or a frame of it is still under way."""
+        return self.capture.running or self.unit.in_flight > 0
+
     def let_go(self, deadline: float) -> bool:
         """Give the machine the verdicts that wait, then let go of it; whether all were given in time."""
         if self.actuate is None or self.unit.actuation is None:
@@ -88,6 +92,7 @@ class Cameras:
         self._metrics = metrics
         self._board = board
         self._entries: dict[str, _Entry] = {}
+        self._stuck: dict[str, _Entry] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._entries))
@@ -104,8 +109,17 @@ class Cameras:
         """All cameras that run."""
         return [entry.unit for entry in list(self._entries.values())]
 
+    def stuck(self) -> list[str]:
+        """Names that cannot be used: a camera that was taken away has not let go of its frames."""
+        self._stuck = {name: entry for name, entry in self._stuck.items() if entry.holds()}
+        return list(self._stuck)
+
     def start(self, name: str, settings: CameraSettings) -> None:
-        """Build a camera and let it run."""
+        """Build a camera and let it run.
+
+        Raises:
+            EdgevisionError: It cannot be built.
+        """
         unit = self._build(name, settings)
         capturing = Capturing(
             unit, self._models[settings.model].batcher, self._analytics, self._metrics, self._announce
@@ -166,11 +180,11 @@ class Cameras:
         ended = [entry.capture.join(left_s(deadline)) for entry in self._entries.values()]
         return all(ended)
 
-    def detach(self) -> None:
+    def detach(self, deadline: float) -> None:
         """Have every camera's state stored once what was posted before is dealt with."""
         for entry in self._entries.values():
             if entry.detached is None:
-                self._analytics.post(Detached(entry.unit, over=False))
+                self._analytics.post(Detached(entry.unit, over=False), deadline)
 
     def let_go(self, deadline: float) -> bool:
         """Give the machines the verdicts that wait, then let go of them; whether all were given in time."""
@@ -180,14 +194,14 @@ class Cameras:
     def _remove(self, name: str, deadline: float, *, over: bool) -> bool:
         entry = self._entries.pop(name)
         unit = entry.unit
-        entry.capture.join(left_s(deadline))
+        ended = entry.capture.join(left_s(deadline))
         while unit.in_flight > 0 and time.monotonic() < deadline:
             time.sleep(0.01)
         self._models[unit.settings.model].batcher.remove(name)  # skips what still waits
-        settled = unit.in_flight == 0
+        settled = ended and unit.in_flight == 0
         if entry.detached is None:
             detached = Detached(unit, over=over)
-            self._analytics.post(detached)
+            self._analytics.post(detached, deadline + SETTLE_S)
             detached.settled.wait(left_s(deadline) + SETTLE_S)
         entry.let_go(deadline + SETTLE_S)
         for component in (f"stage/capture/{name}", f"stage/actuate/{name}", f"camera/{name}"):
@@ -195,6 +209,7 @@ class Cameras:
         self._metrics.forget_camera(name)
         if not settled:
             log.error("camera.stuck", camera=name, frames=unit.in_flight)
+            self._stuck[name] = entry
         return settled
 
 

@@ -11,6 +11,7 @@ from edgevision.daemon.analytics import AnalyticsStage, Missed, Opened
 from edgevision.daemon.camera import CameraUnit
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.triggered import TriggeredSource
+from edgevision.errors import SourceInvalid
 from edgevision.inference.batcher import Batcher
 from edgevision.sources.base import SourceState
 from edgevision.sources.capture import Capture
@@ -79,13 +80,18 @@ class Capturing:
         return DEFAULT_FRAME_TIMEOUT_S if station.deadline_ms is None else station.deadline_ms / 1000 - station.margin_s
 
     def _put(self, frame: Frame) -> None:
-        if self._unit.pipeline.dead:
-            self._metrics.drops.labels(self._unit.name, "failed").inc()
+        if self._stop.is_set():
             return
+        if self._unit.pipeline.dead:
+            msg = f"nothing analyses it any more: {self._unit.pipeline.broken}"
+            raise SourceInvalid(msg)
         self._unit.entered()
         if not self._batcher.put(frame):
             self._unit.left()
             self._metrics.drops.labels(self._unit.name, "stopped").inc()
+            if self._batcher.abandoned:
+                msg = "its model has failed for good"
+                raise SourceInvalid(msg)
 
     def _state(self, state: SourceState, reason: str) -> None:
         if self._stop.is_set():

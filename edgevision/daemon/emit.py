@@ -10,6 +10,7 @@ from typing import Any, Literal
 from edgevision.daemon.camera import CameraUnit
 from edgevision.daemon.clock import ClockWatch
 from edgevision.daemon.metrics import Metrics
+from edgevision.daemon.supervisor import contained
 from edgevision.events.base import Draft, Outbox
 from edgevision.events.build import EventBuilder
 from edgevision.station.base import Verdict
@@ -49,12 +50,15 @@ class Emitter:
             if occurrence.name == "verdict":
                 self._verdict(unit, occurrence)
         quality = self._quality(unit)
-        drafts = [
-            self._builder.draft(item, camera=unit.name, model=unit.model, quality=quality, decided_t_s=arrived_t_s)
-            for item in occurrences
-        ]
+        drafts: list[Draft] = []
         for item in occurrences:
-            self._metrics.events.labels(unit.name, item.family, item.name).inc()
+            more = {"camera": unit.name, "model": unit.model, "quality": quality, "decided_t_s": arrived_t_s}
+            error = contained(
+                f"events/{unit.name}",
+                lambda item=item, more=more: drafts.append(self._builder.draft(item, **more)),  # type: ignore[misc]
+            )
+            kind = (unit.name, item.family, item.name)
+            (self._metrics.events.labels(*kind) if error is None else self._metrics.refused.labels(unit.name)).inc()
         if drafts or time.monotonic() - unit.stored_t_s >= self._state_interval_s:
             self.store(unit, drafts)
 

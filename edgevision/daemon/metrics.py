@@ -29,6 +29,9 @@ class Metrics:
             "edgevision_stage_seconds", "Time per frame by stage", ["stage"], registry=reg, buckets=_LATENCY_BUCKETS
         )
         self.events = Counter("edgevision_events_total", "Events appended", ["camera", "family", "name"], registry=reg)
+        self.refused = Counter(
+            "edgevision_occurrences_refused_total", "Occurrences that are no events", ["camera"], registry=reg
+        )
         self.triggers = Counter("edgevision_triggers_total", "Inspection triggers", ["camera"], registry=reg)
         self.verdicts = Counter("edgevision_verdicts_total", "Verdicts", ["camera", "result", "reason"], registry=reg)
         self.actuations = Counter(

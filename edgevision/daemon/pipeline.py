@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from edgevision.analytics.base import Analysis, Tracker
 from edgevision.daemon.supervisor import Budget, contained
 from edgevision.station.base import TriggerSignal
 from edgevision.station.ledger import ANALYSIS_FAILED, TIMEOUT, TriggerLedger
-from edgevision.types import Detections, Frame, FrameTime, Occurrence
+from edgevision.types import Detections, Frame, FrameTime, Occurrence, Tracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,14 @@ class _Slot:
     """An analysis, maybe a foreign one, which may crash: it pays for that, its neighbours do not.
 
     Attributes:
+        foreign: Whether what it says has to be checked.
         broken: Why it is asked no more; empty while it is.
         stored: The last state it told.
     """
 
-    analysis: Analysis
+    analysis: Any
     name: str
+    foreign: bool = False
     budget: Budget = field(default_factory=Budget)
     broken: str = ""
     stored: dict[str, Any] = field(default_factory=dict)
@@ -48,6 +51,11 @@ class _Slot:
     @property
     def judges(self) -> bool:
         return bool(getattr(self.analysis, "judges", False))
+
+
+def _slot(camera: str, analysis: Analysis) -> _Slot:
+    kind = type(analysis)
+    return _Slot(analysis, f"{camera}/{kind.__name__.lower()}", foreign=not kind.__module__.startswith("edgevision."))
 
 
 class CameraPipeline:
@@ -62,6 +70,7 @@ class CameraPipeline:
         analyses: What looks at the tracks, in order.
         ledger: Open triggers; ``None`` for a camera that runs free.
         on_crash: Hears of each crash of an analysis.
+        check: Raises for an occurrence that cannot become an event; asked about those of foreign analyses.
     """
 
     def __init__(
@@ -72,12 +81,15 @@ class CameraPipeline:
         ledger: TriggerLedger | None = None,
         *,
         on_crash: Callable[[], None] = lambda: None,
+        check: Callable[[Occurrence], object] = lambda _: None,
     ) -> None:
         self.camera = camera
         self.ledger = ledger
         self._tracker = tracker
-        self._slots = [_Slot(item, f"{camera}/{type(item).__name__.lower()}") for item in analyses]
+        self._tracking = _Slot(tracker, f"{camera}/tracker")
+        self._slots = [_slot(camera, item) for item in analyses]
         self._on_crash = on_crash
+        self._check = check
         self._last: FrameTime | None = None
         self._next_position: int | None = None
 
@@ -107,12 +119,20 @@ class CameraPipeline:
 
     def step(self, frame: Frame, detections: Detections) -> list[Occurrence]:
         """One frame with what was detected in it."""
-        tracks = self._tracker.update(detections, frame.time.t_s)
-        occurrences, crashed = self._ask(lambda analysis: analysis.update(frame, tracks), frame.time.t_s)
+        tracks: list[Tracks] = []
+        t_s = frame.time.t_s
+        self._guard(self._tracking, lambda: tracks.append(self._tracker.update(detections, t_s)), t_s)
+        if self._tracking.broken:
+            for slot in self._slots:
+                slot.broken = slot.broken or self._tracking.broken
+        occurrences, crashed = (
+            self._ask(lambda analysis: analysis.update(frame, tracks[0]), t_s) if tracks else ([], [])
+        )
         self._last = frame.time
         self._next_position = frame.position
         occurrences = self._settled(occurrences)
-        if frame.trigger_id is not None and (self._mute() or any(slot.judges for slot in crashed)):
+        lost = not tracks or self._mute() or any(slot.judges for slot in crashed)
+        if frame.trigger_id is not None and lost:
             occurrences += self.give_up(ANALYSIS_FAILED, frame.trigger_id)
         return occurrences
 
@@ -202,9 +222,18 @@ class CameraPipeline:
         for slot in self._slots:
             if slot.broken:
                 continue
-            if not self._guard(slot, lambda slot=slot: occurrences.extend(ask(slot.analysis)), t_s):  # type: ignore[misc]
+            said: list[Occurrence] = []
+            if self._guard(slot, lambda slot=slot, said=said: said.extend(self._heard(slot, ask)), t_s):  # type: ignore[misc]
+                occurrences += said
+            else:
                 crashed.append(slot)
         return occurrences, crashed
+
+    def _heard(self, slot: _Slot, ask: Callable[[Analysis], Sequence[Occurrence]]) -> Sequence[Occurrence]:
+        said = ask(slot.analysis)
+        for occurrence in said if slot.foreign else ():
+            self._check(occurrence)
+        return said
 
     def _guard(self, slot: _Slot, work: Callable[[], None], t_s: float | None = None) -> bool:
         error = contained(f"analysis/{slot.name}", work)
@@ -217,7 +246,10 @@ class CameraPipeline:
 
     @staticmethod
     def _remember(slot: _Slot) -> None:
-        slot.stored = slot.analysis.state()
+        state = slot.analysis.state()
+        if slot.foreign:
+            json.dumps(state)  # what cannot be stored must not stop the others from being stored
+        slot.stored = state
 
     def _mute(self) -> bool:
         """Whether nothing is left that could answer a trigger."""

@@ -18,11 +18,12 @@ from edgevision.daemon.health import HealthBoard
 from edgevision.daemon.load import Load, LoadWatch
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.model import ModelUnit
-from edgevision.daemon.supervisor import Run, Stage
+from edgevision.daemon.supervisor import Run, Stage, contained
 from edgevision.errors import StationError
 from edgevision.events.base import Outbox
 from edgevision.station.request import signal_of
 from edgevision.station.software import SoftwareTrigger
+from edgevision.types import Health
 
 log = structlog.get_logger(__name__)
 
@@ -140,8 +141,8 @@ class Daemon:
 
         Returns:
             What was done: names under ``started``, ``stopped``, ``restarted``, ``kept``; under ``stuck`` cameras that
-            did not let go of their frames and are off; under ``needs_restart`` the sections that only a new process
-            takes over.
+            did not let go of their frames and are off; under ``failed`` those that could not be built; under
+            ``needs_restart`` the sections that only a new process takes over.
         """
         needs = [name for name in NEEDS_RESTART if getattr(self.settings, name) != getattr(settings, name)]
         wanted = {name: camera for name, camera in settings.cameras.items() if camera.model in self._models}
@@ -151,20 +152,28 @@ class Daemon:
         restarted = [name for name in self._cameras if name in wanted and name not in kept]
         started = [name for name in wanted if name not in self._cameras]
         timeout_s = settings.drain_timeout_s
-        stuck = self._cameras.take_away(stopped, timeout_s, over=True)
-        stuck += self._cameras.take_away(restarted, timeout_s, over=False)
+        self._cameras.take_away(stopped, timeout_s, over=True)
+        self._cameras.take_away(restarted, timeout_s, over=False)
         for name in stopped:
             self._announcer.removed(name)
         # What cannot be taken over stays as it is, in the settings too: their revision stands on every event.
         self.settings = settings.model_copy(update={name: getattr(self.settings, name) for name in NEEDS_RESTART})
         self._on_settings(self.settings)
-        for name in restarted + started:
-            if name not in stuck:
-                self._cameras.start(name, wanted[name])
+        stuck = [name for name in self._cameras.stuck() if name in wanted]
+        failed = [name for name in restarted + started if name not in stuck and not self._start(name, wanted[name])]
         done = {"started": started, "stopped": stopped, "restarted": restarted, "kept": kept, "stuck": stuck,
-                "needs_restart": needs}  # fmt: skip
+                "failed": failed, "needs_restart": needs}  # fmt: skip
         log.info("daemon.reloaded", **done)
         return done
+
+    def _start(self, name: str, settings: CameraSettings) -> bool:
+        """Start a camera while others run; one that cannot be built is reported and stops nothing."""
+        error = contained(f"start/{name}", lambda: self._cameras.start(name, settings))
+        if error is not None:
+            self._board.register(
+                f"camera/{name}", lambda: Health(f"camera/{name}", ok=False, detail=error, critical=False)
+            )
+        return error is None
 
     def trigger(self, camera: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Fire a camera's software trigger; returns once the trigger is on disk, so that its verdict is promised.
@@ -213,9 +222,10 @@ class Daemon:
         for stage in self._infer_stages.values():
             stage.stop()
         answered = [stage.join(left_s(deadline)) for stage in self._infer_stages.values()]
-        self._cameras.detach()
+        self._cameras.detach(deadline)
         self._analytics_stage.stop()
         clean &= all(answered) & self._analytics_stage.join(left_s(deadline)) & self._cameras.let_go(deadline)
+        clean &= self._board.report().alive  # a stage that has failed for good has left work undone
         clean &= self._outbox.flush(left_s(deadline))
         if self._relay_stage is not None:
             self._relay_stage.stop()

@@ -101,6 +101,11 @@ class Stage:
         return not self._thread.is_alive()
 
     @property
+    def running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread.is_alive()
+
+    @property
     def started(self) -> bool:
         """Whether ``start`` was called."""
         return self._thread.ident is not None

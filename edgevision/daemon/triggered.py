@@ -21,7 +21,7 @@ from edgevision.types import Frame, FrameTime
 POLL_S = 0.2
 SMALLEST_STEP_S = 1e-6
 REMEMBERED = 8  # newest frames, for a trigger that is told late; they hold the decoder's memory
-MOST_WAITING = 32  # frames that wait for the model; a trigger beyond is missed
+MOST_WAITING = 32  # frames that wait for the model or are waited for; a trigger beyond is missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,8 @@ class TriggeredSource:
 
     def _ask(self, signal: TriggerSignal) -> None:
         with self._lock:
-            late = self._forgotten_s >= signal.t_s or self._answers.qsize() >= MOST_WAITING
+            waiting = self._answers.qsize() + len(self._pending) * self._burst.frames
+            late = self._forgotten_s >= signal.t_s or waiting >= max(MOST_WAITING, self._burst.frames)
             if not late:
                 asked = _Asked(signal, signal.t_s + self._timeout_s)
                 self._pending.append(asked)

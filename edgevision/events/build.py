@@ -89,6 +89,14 @@ class EventBuilder:
         }
         return Draft(str(topic), PRIORITIES.get((family, name), _OTHERS), envelope, decided_t_s)
 
+    def check(self, occurrence: Occurrence) -> None:
+        """See whether an occurrence fits the contract.
+
+        Raises:
+            EventError: It does not.
+        """
+        check_data(occurrence.family, occurrence.name, self._data(occurrence, None, None))
+
     def _data(self, occurrence: Occurrence, model: str | None, quality: Mapping[str, Any] | None) -> dict[str, Any]:
         data = {key: value for key, value in occurrence.data.items() if value is not None}
         if occurrence.part is not None:

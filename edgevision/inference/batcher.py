@@ -11,17 +11,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for_all
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from edgevision.errors import EdgevisionError
 from edgevision.inference.base import Detector
+from edgevision.inference.halves import Entry, Half, Lane, Policy, why_unreadable
 from edgevision.inference.preprocess import BatchBuffer
 from edgevision.types import Detections, Frame
 
-Policy = Literal["latest", "block"]
 SkipReason = Literal["newer_frame", "unreadable", "removed", "failed"]
 
 _IDLE_S = 0.1
@@ -48,70 +47,6 @@ OnResult = Callable[[Frame, Detections, Timings], None]
 OnSkip = Callable[[Frame, SkipReason, str], None]
 
 
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """An accepted frame.
-
-    Attributes:
-        failures: How often the model failed on it; the second time it was alone.
-    """
-
-    frame: Frame
-    lane: _Lane
-    arrived_s: float
-    failures: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Lane:
-    """One camera's frames that wait for a place in a batch."""
-
-    policy: Policy
-    capacity: int
-    waiting: deque[_Entry] = field(default_factory=deque)
-    gone: bool = False
-
-    def full(self) -> bool:
-        return self.policy == "block" and len(self.waiting) >= self.capacity
-
-    def push(self, entry: _Entry) -> _Entry | None:
-        """Queue ``entry``; returns what it replaces."""
-        replaced = self.waiting.popleft() if self.policy == "latest" and self.waiting else None
-        self.waiting.append(entry)
-        return replaced
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    entry: _Entry
-    slot: int
-    scaled: Future[float]
-
-
-@dataclass(slots=True, eq=False)
-class _Half:
-    """A batch: its memory and the frames in it that have not been answered yet."""
-
-    buffer: BatchBuffer
-    pool: ThreadPoolExecutor
-    jobs: deque[_Job] = field(default_factory=deque)
-
-    def share(self, lane: _Lane, lanes: int) -> int:
-        """How many places ``lane`` may still take: a live camera one in all, a lossless one its fair part."""
-        allowed = 1 if lane.policy == "latest" else max(1, self.buffer.capacity // lanes)
-        return allowed - sum(job.entry.lane is lane for job in self.jobs)
-
-    def take(self, entry: _Entry) -> None:
-        slot = len(self.jobs)
-        self.jobs.append(_Job(entry, slot, self.pool.submit(_scale, self.buffer, slot, entry.frame)))
-
-
-def _scale(buffer: BatchBuffer, slot: int, frame: Frame) -> float:
-    began = time.perf_counter()
-    buffer.fill(slot, frame)
-    return (time.perf_counter() - began) * 1e3
-
-
 class Batcher:
     """Collects frames of many cameras for one detector.
 
@@ -121,17 +56,21 @@ class Batcher:
         on_result: Called in the thread of ``run`` with each answered frame; its waiting holds the model back.
         on_skip: Called with each accepted frame that gets no answer, why, and a line of detail.
         scale_threads: Threads that scale pixels.
+
+    Attributes:
+        abandoned: Whether nobody will answer any more.
     """
 
     def __init__(self, on_result: OnResult, on_skip: OnSkip, *, scale_threads: int = 2) -> None:
         self._on_result = on_result
         self._on_skip = on_skip
         self._scale_threads = scale_threads
-        self._lanes: dict[str, _Lane] = {}
-        self._turns: deque[_Lane] = deque()
-        self._filling: _Half | None = None
+        self._lanes: dict[str, Lane] = {}
+        self._turns: deque[Lane] = deque()
+        self._filling: Half | None = None
         self._refusing = False
         self._closed = False
+        self.abandoned = False
         self._changed = threading.Condition()
 
     def add(self, camera: str, policy: Policy, capacity: int = 4) -> None:
@@ -140,7 +79,7 @@ class Batcher:
             if camera in self._lanes:
                 msg = f"camera {camera} was added already"
                 raise ValueError(msg)
-            self._lanes[camera] = lane = _Lane(policy, capacity)
+            self._lanes[camera] = lane = Lane(policy, capacity)
             self._turns.append(lane)
 
     def remove(self, camera: str) -> None:
@@ -168,7 +107,7 @@ class Batcher:
             self._changed.wait_for(lambda: self._deaf(lane) or not lane.full())
             if self._deaf(lane):
                 return False
-            replaced = lane.push(_Entry(frame, lane, time.perf_counter()))
+            replaced = lane.push(Entry(frame, lane, time.perf_counter()))
             self._fill()
             self._changed.notify_all()
         if replaced is not None:
@@ -184,7 +123,7 @@ class Batcher:
     def abandon(self) -> None:
         """Nobody will answer any more: accept no more frames and skip those that wait."""
         with self._changed:
-            self._closed = True
+            self._closed = self.abandoned = True
             waiting = [entry for lane in self._lanes.values() for entry in lane.waiting]
             for lane in self._lanes.values():
                 lane.waiting.clear()
@@ -202,7 +141,7 @@ class Batcher:
             BackendError: The detector failed.
         """
         with ThreadPoolExecutor(self._scale_threads, "scale") as pool:
-            spare, filling = (_Half(BatchBuffer(detector.input, detector.max_batch), pool) for _ in range(2))
+            spare, filling = (Half(BatchBuffer(detector.input, detector.max_batch), pool) for _ in range(2))
             with self._changed:
                 self._filling = filling
                 self._refusing = False
@@ -215,7 +154,7 @@ class Batcher:
             finally:
                 self._give_back(spare, filling)
 
-    def _deaf(self, lane: _Lane) -> bool:
+    def _deaf(self, lane: Lane) -> bool:
         return self._closed or self._refusing or lane.gone
 
     def _fill(self, *, last: bool = False) -> None:
@@ -232,7 +171,7 @@ class Batcher:
                 return
             half.take(lane.waiting.popleft())
 
-    def _next_lane(self, half: _Half, *, more: bool) -> _Lane | None:
+    def _next_lane(self, half: Half, *, more: bool) -> Lane | None:
         for _ in range(len(self._turns)):
             lane = self._turns[0]
             self._turns.rotate(-1)
@@ -240,7 +179,7 @@ class Batcher:
                 return lane
         return None
 
-    def _seal(self, spare: _Half, stop: threading.Event) -> bool:
+    def _seal(self, spare: Half, stop: threading.Event) -> bool:
         """Wait for frames, then let ``spare`` be filled instead; ``False`` when there will be none."""
         with self._changed:
             while self._filling is None or not self._filling.jobs:
@@ -258,9 +197,9 @@ class Batcher:
             self._changed.notify_all()
         return True
 
-    def _answer(self, detector: Detector, half: _Half) -> None:
+    def _answer(self, detector: Detector, half: Half) -> None:
         """Run the model on a half and hand out the answers, each frame leaving the half with its own."""
-        unreadable = {job: exc for job in half.jobs if (exc := _why_unreadable(job)) is not None}
+        unreadable = {job: exc for job in half.jobs if (exc := why_unreadable(job)) is not None}
         slots = [job.slot for job in half.jobs if job not in unreadable]
         began = time.perf_counter()
         answers = iter(self._infer(detector, half, slots))
@@ -276,7 +215,7 @@ class Batcher:
                 self._on_result(job.entry.frame, next(answers), timings)
             half.jobs.popleft()
 
-    def _infer(self, detector: Detector, half: _Half, slots: list[int]) -> list[Detections]:
+    def _infer(self, detector: Detector, half: Half, slots: list[int]) -> list[Detections]:
         entries = [half.jobs[slot].entry for slot in slots]
         alone = any(entry.failures for entry in entries)
         answers: list[Detections] = []
@@ -290,7 +229,7 @@ class Batcher:
                 raise
         return answers
 
-    def _give_back(self, *halves: _Half) -> None:
+    def _give_back(self, *halves: Half) -> None:
         """Put frames without an answer, those of the older half first, back to the heads of their queues."""
         with self._changed:
             self._filling = None
@@ -310,11 +249,3 @@ class Batcher:
                     lane.waiting.appendleft(job.entry)
         for frame, reason in reversed(skipped):
             self._on_skip(frame, reason, "")
-
-
-def _why_unreadable(job: _Job) -> str | None:
-    """Wait for a frame's pixels; what is wrong with them, if anything: whatever it is, only this frame pays."""
-    error = job.scaled.exception()
-    if error is None:
-        return None
-    return str(error) if isinstance(error, EdgevisionError) else f"{type(error).__name__}: {error}"

@@ -34,9 +34,8 @@ class Relay:
     """Keeps one connection at a time; ``run`` is a stage.
 
     MQTT 3.1.1 has no way to refuse a message. There a canary must come back on the device's own topic before anything
-    is
-    sent, and the first event of each topic must be seen coming back before that topic flows; the device therefore needs
-    read access to ``edgevision/SITE/DEVICE/#``. An event that does not come back counts as refused (0x87).
+    is sent, and the first event of each topic must be seen coming back before that topic flows; the device therefore
+    needs read access to ``edgevision/SITE/DEVICE/#``. An event that does not come back counts as refused (0x87).
 
     Args:
         outbox: What to empty.

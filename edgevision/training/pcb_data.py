@@ -54,7 +54,7 @@ def write_data(deeppcb: Path, out: Path, *, drawn: int, plans: int, limit: int |
         limit: At most so many real pictures; ``None`` for all.
     """
     files = sorted((deeppcb / "images").glob("*.png"))
-    files = files if limit is None else files[:: max(1, len(files) // limit)]
+    files = files if limit is None else files[:: max(1, len(files) // limit)][:limit]
     for file in files:
         _put(out, f"{SPLITS[file.stem[:5]]}-real", file.stem, _real(file))
     for place, file in enumerate(file for file in files if SPLITS[file.stem[:5]] == "train"):

@@ -5,21 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
 
 import pytest
 
-from edgevision.station.base import Trigger, TriggerSignal
+from edgevision.station.base import Trigger
+from edgevision.station.request import signal_of
 from edgevision.station.software import SoftwareTrigger
 
 Fire = Callable[[str], None]
 
 
-@pytest.fixture(params=["software"])
-def made(request: pytest.FixtureRequest) -> tuple[Trigger, Fire]:
-    assert request.param == "software"
+def _software() -> tuple[Trigger, Fire]:
     trigger = SoftwareTrigger()
-    return trigger, lambda name: trigger.fire(TriggerSignal(name, datetime.now(timezone.utc), time.monotonic()))
+    return trigger, lambda name: trigger.fire(signal_of({"trigger_id": name}))
+
+
+@pytest.fixture(params=[_software], ids=["software"])
+def made(request: pytest.FixtureRequest) -> tuple[Trigger, Fire]:
+    return request.param()  # type: ignore[no-any-return]
 
 
 def test_every_signal_comes_out_once_and_in_order(made: tuple[Trigger, Fire]) -> None:

@@ -104,6 +104,18 @@ def test_a_finished_run_counts_nobody_twice_and_starts_over_when_told(tmp_path: 
     assert max(seen.values()) == 2
 
 
+def test_a_model_that_fails_for_good_eats_no_file(tmp_path: Path) -> None:
+    settings, outbox = write_settings(tmp_path), tmp_path / "outbox.sqlite"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace("kind: blob,", "kind: blob, fails: true,"), encoding="utf-8")
+    broken = DaemonProcess(settings, "--until-done")
+    assert broken.wait() == 1
+    assert "its model has failed for good" in broken.text()
+    settings.write_text(text, encoding="utf-8")
+    assert DaemonProcess(settings, "--until-done").wait() == 0
+    assert sum(event["type"] == "edgevision.detection.appeared.v1" for event in events_in(outbox)) > 5
+
+
 def test_an_interval_that_is_published_again_with_other_counts_is_a_higher_revision(tmp_path: Path) -> None:
     settings, outbox = write_settings(tmp_path), tmp_path / "outbox.sqlite"
     assert DaemonProcess(settings, "--until-done").wait() == 0

@@ -100,6 +100,24 @@ def test_a_damaged_bundle_in_new_settings_is_told_and_the_old_ones_stay(tmp_path
         wait_until(lambda: len(named(outbox, "detection.appeared")) > seen)
 
 
+def test_a_camera_that_cannot_be_built_stops_no_other(tmp_path: Path, free_port: int) -> None:
+    settings = write_settings(tmp_path, pace="realtime", more=YARD, http=f"{{port: {free_port}}}")
+    with running(settings) as daemon:
+        wait_until(lambda: ask(free_port, "/readyz")[0] == 200)
+        change(settings, "source: {kind: scene, scene: shop, seed: 5, length_s: 30.0", "source: {kind: unbuildable} #")
+        change(settings, "gate: {from: [0.5, 0]", "gate: {from: [0.4, 0]")
+        daemon.reload()
+        wait_until(lambda: "daemon.reloaded" in daemon.text())
+
+        def component(name: str) -> dict[str, Any]:
+            return next(item for item in ask(free_port, "/healthz")[1]["components"] if item["name"] == name)
+
+        assert "its SDK is not installed" in component("camera/hall")["detail"]
+        wait_until(lambda: component("camera/yard")["ok"])
+        assert ask(free_port, "/healthz")[0] == 200
+    assert '"failed": ["hall"]' in daemon.text()
+
+
 def triggered(folder: Path, port: int) -> Path:
     file = write_settings(folder, pace="realtime", http=f"{{port: {port}}}")
     text = file.read_text(encoding="utf-8")

@@ -34,7 +34,7 @@ def test_a_broker_that_is_not_there_is_said_in_a_line(free_port: int) -> None:
         (("tail", "--ca", "nowhere.pem"), "--ca: nowhere.pem: no such file"),
         (("tail", "--cert", __file__), "give --cert and --key"),
         (("tail", "--ca", __file__), "TLS"),
-        (("tail", "--password", "secret"), "password needs a username"),
+        (("tail", "--password", "secret"), "password needs --user"),
         (("resend", "plant", *SPAN), "'plant' names no device; expected SITE/DEVICE"),
         (("resend", "plant/+", *SPAN), "'+' is no name"),
         (("resend", "plant/box/door", *SPAN), "'box/door' is no name"),

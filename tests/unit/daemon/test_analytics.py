@@ -14,10 +14,11 @@ from camera_units import camera_unit
 from pixels import PlainPixels
 
 from edgevision.analytics.base import AnalysisContext, State
+from edgevision.analytics.tracking import Untracked
 from edgevision.analytics.traffic import Traffic
 from edgevision.config.daemon import StationSettings
 from edgevision.daemon.actuation import Actuation
-from edgevision.daemon.analytics import AnalyticsStage, Attached, Detached, Opened, Result
+from edgevision.daemon.analytics import QUEUE, AnalyticsStage, Attached, Detached, Opened, Result
 from edgevision.daemon.camera import CameraUnit
 from edgevision.daemon.clock import ClockWatch
 from edgevision.daemon.emit import Emitter
@@ -30,7 +31,7 @@ from edgevision.station.plc import FakePlc
 from edgevision.types import Detections, Frame, FrameTime, Occurrence, Part, Tracks
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
-Fault = Literal["update", "advance", "state", ""]
+Fault = Literal["update", "advance", "state", "odd state", ""]
 
 
 class Says:
@@ -60,10 +61,22 @@ class Says:
 
     def state(self) -> State:
         self._perhaps("state")
-        return {"whole": True}
+        return {"whole": object() if self._fault == "odd state" else True}
 
     def restore(self, state: dict[str, Any]) -> None:
         del state
+
+
+class Loses(Untracked):
+    """A tracker that crashes."""
+
+    def __init__(self) -> None:
+        super().__init__(Untracked.Settings())
+
+    def update(self, detections: Detections, t_s: float) -> Tracks:
+        del detections, t_s
+        text = "lost"
+        raise RuntimeError(text)
 
 
 class Babbles(Says):
@@ -162,6 +175,51 @@ def test_an_analysis_that_cannot_tell_its_state_fails_alone() -> None:
     assert bad.failed
     assert settled.settled.is_set()
     assert not good.failed
+
+
+def test_a_state_that_cannot_be_stored_costs_its_analysis_only() -> None:
+    outbox, builder = outbox_of()
+    bad, good = unit("bad", "odd state", ledger=TriggerLedger(None)), unit("good", ledger=TriggerLedger(None))
+    with running(outbox, builder) as stage:
+        for item in (bad, good):
+            stage.post(Attached(item))
+        answers = []
+        for number in range(9):
+            for item in (bad, good):
+                opened = Opened(item.name, signal(f"{item.name}-{number}"))
+                stage.post(opened)
+                answers.append(opened.accepted.result(5))
+        detached = [Detached(item, over=True) for item in (bad, good)]
+        for message in detached:
+            stage.post(message)
+        assert all(message.settled.wait(5) for message in detached)
+    assert all(answers)
+    assert bad.failed
+    assert not good.failed
+    assert len(bodies(outbox)) == 18
+
+
+def test_what_one_analysis_says_wrongly_costs_another_nothing() -> None:
+    outbox, builder = outbox_of()
+    camera = camera_unit("cam", [Says(""), Babbles()], check=builder.check)
+    with running(outbox, builder) as stage:
+        stage.post(Attached(camera))
+        for index in range(10):
+            look(stage, camera, index)
+    assert len(bodies(outbox)) == 10
+    assert camera.condition == "degraded"
+
+
+def test_a_tracker_that_crashes_costs_frames_and_leaves_none_in_flight() -> None:
+    outbox, builder = outbox_of()
+    camera = unit("cam")
+    camera.pipeline._tracker = Loses()
+    with running(outbox, builder) as stage:
+        stage.post(Attached(camera))
+        for index in range(10):
+            look(stage, camera, index)
+    assert camera.in_flight == 0
+    assert camera.failed
 
 
 def test_a_crash_at_the_end_of_a_file_does_not_hang_its_detaching() -> None:
@@ -280,6 +338,34 @@ def test_a_live_camera_that_is_dead_from_the_start_has_intervals() -> None:
     found = [body["data"] for body in bodies(outbox)]
     assert found
     assert {(data["status"], data["count_in"], data["observed_s"]) for data in found} == {("invalid", 0, 0.0)}
+
+
+def test_what_waits_when_the_stage_dies_is_answered_too() -> None:
+    outbox, builder = outbox_of()
+    metrics = Metrics()
+    emitter = Emitter(outbox, builder, metrics, ClockWatch(), state_interval_s=1.0)
+    stage = AnalyticsStage(emitter, metrics, lambda _: None)
+    camera = unit("cam")
+    opened, detached = Opened("cam", signal("t")), Detached(camera, over=False)
+    for message in (Attached(camera), opened, detached):
+        stage.post(message)
+    stage.abandon()
+    assert not opened.accepted.result(1)
+    assert detached.settled.is_set()
+
+
+def test_a_full_stage_is_waited_for_until_the_deadline_only() -> None:
+    outbox, builder = outbox_of()
+    metrics = Metrics()
+    stage = AnalyticsStage(
+        Emitter(outbox, builder, metrics, ClockWatch(), state_interval_s=1.0), metrics, lambda _: None
+    )
+    camera = unit("cam")
+    for _ in range(QUEUE):
+        stage.post(Attached(camera))
+    detached = Detached(camera, over=False)
+    stage.post(detached, time.monotonic() + 0.1)
+    assert detached.settled.is_set()
 
 
 def test_a_dead_stage_makes_nobody_wait() -> None:

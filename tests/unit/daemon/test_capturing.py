@@ -109,11 +109,20 @@ def test_frames_that_the_model_does_not_take_are_not_in_flight() -> None:
     assert rig.unit.in_flight == 0
 
 
-def test_frames_of_a_camera_whose_analysis_has_failed_go_nowhere_and_are_counted() -> None:
+def test_a_camera_that_nothing_analyses_any_more_has_failed() -> None:
     rig = Rig(Script(3), broken=True)
     rig.capturing.run(threading.Event())
     assert rig.unit.in_flight == 0
-    assert rig.value("edgevision_frames_dropped_total", camera="cam", reason="failed") == 3.0
+    assert rig.unit.failed
+    assert "nothing analyses it any more" in rig.states[-1][1]
+
+
+def test_a_camera_whose_model_has_failed_for_good_has_failed_too() -> None:
+    rig = Rig(Script(3))
+    rig.batcher.abandon()
+    rig.capturing.run(threading.Event())
+    assert rig.states[-1] == (SourceState.FAILED, "its model has failed for good")
+    assert rig.value("edgevision_frames_dropped_total", camera="cam", reason="stopped") == 1.0
 
 
 def test_a_lost_camera_is_reconnected_and_every_reconnect_is_counted() -> None:

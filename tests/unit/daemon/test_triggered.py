@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgevision.backoff import Backoff
-from edgevision.daemon.triggered import REMEMBERED, Burst, TriggeredSource
+from edgevision.daemon.triggered import MOST_WAITING, REMEMBERED, Burst, TriggeredSource
 from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable, StationError
 from edgevision.sources.base import Policy, SourceState
 from edgevision.sources.media import ArrayPixels
@@ -231,3 +231,20 @@ def test_a_camera_that_was_closed_says_nothing_more(rig: Rig) -> None:
     rig.camera.on.clear()
     time.sleep(0.1)
     assert len(rig.states) == said
+
+
+def test_more_triggers_than_can_wait_are_missed_and_told() -> None:
+    rig = Rig()
+    rig.camera.on.clear()
+    frames = rig.source.frames()
+    asking = threading.Thread(target=next, args=(frames, None))
+    for number in range(MOST_WAITING + 5):
+        rig.button.press(f"t{number}")
+    asking.start()
+    deadline = time.monotonic() + 10
+    while len(rig.missed) < MOST_WAITING + 5 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    rig.source.close()
+    asking.join(5)
+    assert sorted(rig.missed[:5]) == [f"t{number}" for number in range(MOST_WAITING, MOST_WAITING + 5)]
+    assert len(rig.missed) == MOST_WAITING + 5
