@@ -2,20 +2,23 @@
 
     python -m edgevision.training.pcb_data --deeppcb DEEPPCB --out runs/pcb/data
 
-Needs nothing but the runtime. A tiny set to see that it works: ``--drawn 8 --plans 8 --limit 16``.
+Needs nothing but the runtime. A tiny set to see that it works: ``--drawn 8 --limit 16``.
 
 DeepPCB's real boards are split by board, since pictures of one board resemble each other: 00041, 13000 and 20085
 train, 44000 and 50600 validate, 77000 and 92000 test. Three designs are few, so the training pictures also come a
-quarter turn round, and as negatives: where copper and laminate change places, an open is a short, a mousebite a spur,
-a pin-hole spurious copper. Their templates come scratched (``pcb_scratches``), which gives defects that nobody drew on
-these boards, such as cut off corners of pads. Defect-free templates join as good boards, and so do drawn boards: in
-colour as the demo's camera sees them, and as 1-bit plans in DeepPCB's manner.
+quarter turn round. Defect-free templates of the training boards join as good boards, and so do drawn boards in colour,
+as the demo's camera sees them. ``--extra`` adds what has been tried and is not in the shipped bundle (docs/LOG.md):
+
+- ``negatives``: where copper and laminate change places, an open is a short, a mousebite a spur, a pin-hole copper;
+- ``plans``: drawn boards as 1-bit pictures in DeepPCB's manner;
+- ``scratches``: templates of the training boards with scratches (``pcb_scratches``), such as cut off corners of pads.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import cv2
@@ -39,46 +42,55 @@ PLAN_BOARD = 420  # shown px of the board that a plan is cut from
 PLAN_DEFECTS = 10  # tried on a plan's board
 TEMPLATE_EVERY = 5  # of the training boards' templates, every fifth joins as a good board
 
+EXTRA = ("negatives", "plans", "scratches")
+
 Labels = list[tuple[str, BoxTuple]]
 Sample = tuple[Image, Labels]
 
 
-def write_data(deeppcb: Path, out: Path, *, drawn: int, plans: int, limit: int | None) -> dict[str, int]:
+def write_data(
+    deeppcb: Path, out: Path, *, drawn: int, limit: int | None, extra: Collection[str] = ()
+) -> dict[str, int]:
     """Write pictures and labels; returns how many pictures each part has.
 
     Args:
         deeppcb: DeepPCB as ``images/``, ``templates/`` and ``labels_yolo/``.
         out: Folder to write.
         drawn: Drawn colour pictures for training; validation and test get a fifth each.
-        plans: Drawn 1-bit pictures for training.
         limit: At most so many real pictures; ``None`` for all.
+        extra: Any of ``EXTRA``.
     """
     files = sorted((deeppcb / "images").glob("*.png"))
     files = files if limit is None else files[:: max(1, len(files) // limit)][:limit]
     for file in files:
-        _put(out, f"{SPLITS[file.stem[:5]]}-real", file.stem, _real(file))
+        if (split := SPLITS[file.stem[:5]]) != "train":
+            _put(out, f"{split}-real", file.stem, _real(file))
     for place, file in enumerate(file for file in files if SPLITS[file.stem[:5]] == "train"):
-        sample = _real(file)
-        for name, view in (("", sample), ("-negative", negative(sample))):
-            _put(out, "train-real", f"{file.stem}{name}", view)
-            _put(out, "train-real", f"{file.stem}{name}-turned", turned(view))
-        template = read_picture(deeppcb / "templates" / file.name)
-        for number in range(SCRATCHED):
-            rng = np.random.default_rng([SCRATCH_SEED, place, number])
-            view = scratched(template, rng, int(rng.integers(4, 11)))
-            _put(out, "train-scratched", f"{file.stem}-{number}", negative(view) if rng.integers(2) else view)
-        if place % TEMPLATE_EVERY == 0:
-            good: Sample = (template, [])
-            _put(out, "train-real", f"good-{file.stem}", good)
-            _put(out, "train-real", f"good-{file.stem}-negative", negative(good))
+        _put_training(out, place, deeppcb / "templates" / file.name, _real(file), extra)
     for split, seed in SEEDS.items():
         for number in range(drawn if split == "train" else drawn // 5):
             _put(out, f"{split}-drawn", f"drawn-{number:05d}", drawn_picture(seed + number))
-    for number in range(plans):
-        _put(out, "train-drawn", f"plan-{number:05d}", drawn_plan(PLAN_SEED + number))
+    for number in range(drawn if "plans" in extra else 0):
+        _put(out, "train-plans", f"plan-{number:05d}", drawn_plan(PLAN_SEED + number))
     counts = {folder.name: len(list(folder.iterdir())) for folder in sorted((out / "images").iterdir())}
     _describe(out, list(counts))
     return counts
+
+
+def _put_training(out: Path, place: int, template: Path, sample: Sample, extra: Collection[str]) -> None:
+    """One picture of a training board in all its forms."""
+    name, good = template.stem, read_picture(template)
+    _put(out, "train-real", name, sample)
+    _put(out, "train-real", f"{name}-turned", turned(sample))
+    if place % TEMPLATE_EVERY == 0:
+        _put(out, "train-real", f"good-{name}", (good, []))
+    if "negatives" in extra:
+        _put(out, "train-negatives", name, negative(sample))
+        _put(out, "train-negatives", f"{name}-turned", turned(negative(sample)))
+    for number in range(SCRATCHED if "scratches" in extra else 0):
+        rng = np.random.default_rng([SCRATCH_SEED, place, number])
+        scratches = scratched(good, rng, int(rng.integers(4, 11)))
+        _put(out, "train-scratches", f"{name}-{number}", negative(scratches) if rng.integers(2) else scratches)
 
 
 def drawn_picture(seed: int) -> Sample:
@@ -194,12 +206,12 @@ def main() -> None:
     parser.add_argument("--deeppcb", type=Path, required=True, help="folder of the DeepPCB pictures")
     parser.add_argument("--out", type=Path, default=Path("runs/pcb/data"))
     parser.add_argument("--drawn", type=int, default=400, help="drawn colour pictures for training")
-    parser.add_argument("--plans", type=int, default=400, help="drawn 1-bit pictures for training")
+    parser.add_argument("--extra", nargs="*", choices=EXTRA, default=[], help="what else to add for training")
     parser.add_argument("--limit", type=int, help="at most so many real pictures")
     options = parser.parse_args()
     if options.out.exists() and any(options.out.iterdir()):
         parser.error(f"{options.out} is not empty; name a new folder")
-    counts = write_data(options.deeppcb, options.out, drawn=options.drawn, plans=options.plans, limit=options.limit)
+    counts = write_data(options.deeppcb, options.out, drawn=options.drawn, limit=options.limit, extra=options.extra)
     print(json.dumps(counts))  # noqa: T201
 
 

@@ -53,7 +53,7 @@ def fit(
         warmup_epochs=1,
         mosaic=0.5,
         close_mosaic=5,
-        scale=0.5,
+        scale=0.25,
         flipud=0.5,
         fliplr=0.5,
         hsv_h=0.03,

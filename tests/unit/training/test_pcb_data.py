@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgevision.scenes.pcb_defects import KINDS
-from edgevision.training.pcb_data import drawn_plan, negative, read_picture, turned, write_data
+from edgevision.training.pcb_data import EXTRA, drawn_plan, negative, read_picture, turned, write_data
 
 SAMPLE = (np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3), [("open", (1.0, 0.0, 3.0, 2.0))])
 
@@ -59,17 +59,20 @@ def test_boards_are_split_by_board_and_labels_come_along(tmp_path: Path) -> None
         cv2.imwrite(str(deeppcb / "images" / f"{name}.png"), template)
         cv2.imwrite(str(deeppcb / "templates" / f"{name}.png"), template)
         (deeppcb / "labels_yolo" / f"{name}.txt").write_text("1 0.5 0.5 0.1 0.2\n")
-    counts = write_data(deeppcb, out, drawn=5, plans=1, limit=None)
+    counts = write_data(deeppcb, out, drawn=5, limit=None)
     assert counts == {
-        "train-real": 6, "train-scratched": 2, "train-drawn": 6, "val-real": 1, "val-drawn": 1, "test-real": 1,
-        "test-drawn": 1,
+        "train-real": 3, "train-drawn": 5, "val-real": 1, "val-drawn": 1, "test-real": 1, "test-drawn": 1,
     }  # fmt: skip
     assert (out / "labels/val-real/44000001.txt").read_text() == "1 0.500000 0.500000 0.100000 0.200000"
-    assert (out / "labels/train-real/00041000-negative.txt").read_text().startswith("0 ")
     assert (out / "labels/train-real/good-00041000.txt").read_text() == ""
     described = json.loads((out / "data.yaml").read_text())
-    assert described["train"] == ["images/train-drawn", "images/train-real", "images/train-scratched"]
+    assert described["train"] == ["images/train-drawn", "images/train-real"]
     assert described["val"] == ["images/val-real", "images/val-drawn"]
+    more = write_data(deeppcb, tmp_path / "more", drawn=5, limit=None, extra=EXTRA)
+    assert {part: count for part, count in more.items() if part not in counts} == {
+        "train-negatives": 2, "train-plans": 5, "train-scratches": 2,
+    }  # fmt: skip
+    assert (tmp_path / "more/labels/train-negatives/00041000.txt").read_text().startswith("0 ")
 
 
 def test_what_is_no_picture_is_told(tmp_path: Path) -> None:
