@@ -208,6 +208,8 @@ class AnalyticsStage:
         if unit.pipeline.ledger is not None:  # counted here too, so that triggers = verdicts in every process
             self._metrics.triggers.labels(unit.name).inc(len(unit.pipeline.ledger))
         self._say(unit, unit.pipeline.give_up(RESTART))
+        if unit.live:
+            self._advance(unit, time.monotonic())  # intervals begin with the watch, whenever a frame comes
 
     def _detached(self, unit: CameraUnit, *, over: bool) -> None:
         again, unit.ended = unit.ended, over and unit.state is SourceState.ENDED

@@ -334,9 +334,8 @@ def test_a_live_camera_that_is_dead_from_the_start_has_intervals() -> None:
     camera = camera_unit("cam", [traffic], live=True)
     with running(outbox, builder) as stage:
         stage.post(Attached(camera))
-        time.sleep(5.0)
+        assert outbox.wait(20.0)
     found = [body["data"] for body in bodies(outbox)]
-    assert found
     assert {(data["status"], data["count_in"], data["observed_s"]) for data in found} == {("invalid", 0, 0.0)}
 
 
