@@ -17,6 +17,7 @@
     ├── PublishError         the way to the broker
     │   ├── BrokerUnavailable  nobody answers; trying again may help
     │   └── BrokerRefused      it answers and says no (credentials, authorisation)
+    ├── ConsumerError        what a consumer has seen cannot be kept; the same call may succeed later
     ├── EventError           bytes that are no event of the contract
     ├── StationError         a trigger or actuator
     └── ImageError           a picture that cannot be read
@@ -111,6 +112,10 @@ class BrokerRefused(PublishError):
     def __init__(self, message: str, reason_code: int) -> None:
         self.reason_code = reason_code
         super().__init__(message)
+
+
+class ConsumerError(EdgevisionError):
+    """A consumer's memory of what it has seen cannot be read or written now."""
 
 
 class EventError(EdgevisionError):

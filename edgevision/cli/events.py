@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edgevision.cli import connection
+from edgevision.cli.connection import takes_broker
 from edgevision.cli.ending import until_told
 from edgevision.errors import ConfigError, Problem, PublishError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from edgevision.events.schema import AnyEvent
+    from edgevision.mqtt.client import MqttSettings
 
 app = typer.Typer(help="Events: read them, keep them, ask for them again, describe them.", no_args_is_help=True)
 
@@ -25,17 +26,10 @@ _COLOURS = {"defect": "red", "traffic": "cyan", "detection": "blue", "health": "
 
 
 @app.command()
-def tail(  # noqa: PLR0913 - options of a command line
+@takes_broker
+def tail(
     *,
-    host: str = connection.HOST,
-    port: int | None = connection.PORT,
-    protocol: str = connection.PROTOCOL,
-    user: str | None = connection.USER,
-    password: str | None = connection.PASSWORD,
-    tls: bool = connection.TLS,
-    ca: Path | None = connection.CA,
-    cert: Path | None = connection.CERT,
-    key: Path | None = connection.KEY,
+    broker: MqttSettings,
     topics: list[str] = _TOPICS,
     idle_s: float | None = _IDLE,
     count: int | None = typer.Option(None, help="End after so many events."),
@@ -47,11 +41,9 @@ def tail(  # noqa: PLR0913 - options of a command line
     from edgevision.events.codec import encode
     from edgevision.mqtt.consumer import Consumer, Gap
 
-    encryption = connection.encryption(tls=tls, ca=ca, cert=cert, key=key)
-    settings = connection.settings(host, port, protocol, (user, password), encryption)
     console = Console()
     seen = 0
-    with until_told(), Consumer(settings, topics) as consumer:
+    with until_told(), Consumer(broker, topics) as consumer:
         for item in consumer.events(idle_s):
             if isinstance(item, Gap):
                 typer.echo(f"gap: {item.count} missing on {item.topic} ({item.first} to {item.last})", err=True)
@@ -67,19 +59,12 @@ def tail(  # noqa: PLR0913 - options of a command line
 
 
 @app.command()
-def sink(  # noqa: PLR0913 - options of a command line
+@takes_broker
+def sink(
     kind: str = typer.Argument(..., metavar="sqlite|postgres", help="Where to."),
     target: str = typer.Argument(..., help="A file for sqlite, a connection string for postgres."),
     *,
-    host: str = connection.HOST,
-    port: int | None = connection.PORT,
-    protocol: str = connection.PROTOCOL,
-    user: str | None = connection.USER,
-    password: str | None = connection.PASSWORD,
-    tls: bool = connection.TLS,
-    ca: Path | None = connection.CA,
-    cert: Path | None = connection.CERT,
-    key: Path | None = connection.KEY,
+    broker: MqttSettings,
     topics: list[str] = _TOPICS,
     idle_s: float | None = _IDLE,
     client_id: str = typer.Option("edgevision-sink", help="The broker keeps what comes for this id while we are away."),
@@ -95,12 +80,10 @@ def sink(  # noqa: PLR0913 - options of a command line
     if kind not in {"sqlite", "postgres"}:
         typer.echo(f"error: {kind!r} is no kind of sink; allowed: sqlite, postgres", err=True)
         raise typer.Exit(2)
-    encryption = connection.encryption(tls=tls, ca=ca, cert=cert, key=key)
-    settings = connection.settings(host, port, protocol, (user, password), encryption)
     writer: Sink = SqliteSink(Path(target)) if kind == "sqlite" else PostgresSink(target)
     pumped = Pumped()
-    with until_told(), Consumer(settings, topics, client_id=client_id, share=share) as consumer:
-        typer.echo(f"events of {settings.host}:{settings.port} go into {kind}; Ctrl-C ends it", err=True)
+    with until_told(), Consumer(broker, topics, client_id=client_id, share=share) as consumer:
+        typer.echo(f"events of {broker.host}:{broker.port} go into {kind}; Ctrl-C ends it", err=True)
         pump(consumer, writer, pumped, idle_timeout_s=idle_s)
     lost = sum(len(item.sequences) for item in missing(writer))
     writer.close()
@@ -109,33 +92,24 @@ def sink(  # noqa: PLR0913 - options of a command line
 
 
 @app.command()
-def resend(  # noqa: PLR0913 - options of a command line
+@takes_broker
+def resend(
     place: str = typer.Argument(..., metavar="SITE/DEVICE", help="Which device."),
     *,
     first: str = typer.Option(..., "--from", help="Time of the first event, e.g. 2026-01-31T06:00:00Z."),
     end: str = typer.Option(..., "--to", help="Time after the last event."),
     camera: str | None = typer.Option(None, help="Events of this camera only."),
     family: str | None = typer.Option(None, help="Events of this family only, e.g. traffic."),
-    host: str = connection.HOST,
-    port: int | None = connection.PORT,
-    protocol: str = connection.PROTOCOL,
-    user: str | None = connection.USER,
-    password: str | None = connection.PASSWORD,
-    tls: bool = connection.TLS,
-    ca: Path | None = connection.CA,
-    cert: Path | None = connection.CERT,
-    key: Path | None = connection.KEY,
+    broker: MqttSettings,
     as_json: bool = typer.Option(False, "--json", help="The device's answer as JSON."),
 ) -> None:
-    """Have a device send events of a span of time again; it must allow the command (`commands: {verbs: [resend]}`)."""
+    """Have a device send events of a span of time again; its `commands.verbs` must hold `resend`."""
     from edgevision.events.times import utc_text
-    from edgevision.mqtt.consumer import ask
+    from edgevision.mqtt.consumer import send_command
 
-    encryption = connection.encryption(tls=tls, ca=ca, cert=cert, key=key)
-    settings = connection.settings(host, port, protocol, (user, password), encryption)
     wanted = {"from": utc_text(first), "to": utc_text(end), "source": camera, "family": family}
     site, device = _place(place, family)
-    answer = ask(settings, site, device, "resend", wanted)
+    answer = send_command(broker, site, device, "resend", wanted)
     if not answer.get("ok"):
         raise PublishError(f"device {place}: {answer.get('error', 'it does not say why not')}")
     told = {name: answer[name] for name in ("events", "left_out", "next") if name in answer}

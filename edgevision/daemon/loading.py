@@ -9,7 +9,8 @@ import structlog
 
 from edgevision.bundle import Bundle
 from edgevision.config.daemon import ModelSettings
-from edgevision.errors import EdgevisionError, ImageError
+from edgevision.daemon.supervisor import contained
+from edgevision.errors import BackendError, ImageError
 from edgevision.inference.base import Detector
 from edgevision.inference.handover import Handover
 from edgevision.inference.selftest import selftest, warm_up
@@ -53,18 +54,27 @@ class Loading:
         if stand_in is None:
             return self._ready(wanted)
         log.info("model.stand_in", model=self._name, until="the engine is built")
-        return Handover(self._ready(stand_in), self._later)
+        first = self._ready(stand_in)
+        return Handover(first, lambda: self._later(first))
 
     def health(self) -> Health:
         """Whether the model sees on this device what it saw when it was made."""
         return Health(f"selftest/{self._name}", not self._problem, self._problem)
 
-    def _later(self) -> Detector:
-        try:
-            return self._ready(self._settings.backend)
-        except EdgevisionError as exc:
-            self._problem = f"{exc}; a stand-in goes on"
-            raise
+    def _later(self, first: Detector) -> Detector | None:
+        made: list[Detector] = []
+        error = contained(f"model/{self._name}", lambda: made.append(self._better(first)))
+        if error is not None:
+            self._problem = f"{error}; a stand-in goes on"
+            return None
+        return made[0]
+
+    def _better(self, first: Detector) -> Detector:
+        made = self._ready(self._settings.backend)
+        if made.input != first.input or made.max_batch < first.max_batch:
+            made.close()
+            raise BackendError("the new detector wants other batches")
+        return made
 
     def _ready(self, backend: Any) -> Detector:  # noqa: ANN401 - one of many settings
         thresholds: Mapping[str, float] | None = self._settings.thresholds

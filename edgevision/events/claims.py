@@ -18,13 +18,13 @@ class WaitingRows(Protocol):
 
 
 @dataclass(slots=True)
-class _Place:
+class _ReadTo:
     """How far has been read: into what is older and into what is newer than the present connection."""
 
     old: int
     live: int
 
-    def back_to(self, other: _Place) -> None:
+    def back_to(self, other: _ReadTo) -> None:
         self.old, self.live = min(self.old, other.old), min(self.live, other.live)
 
 
@@ -44,8 +44,8 @@ class Claims:
         self._settling: set[int] = set()  # handed to the writer: done or refused, not committed yet
         self._again: set[int] = set()  # newer than the connection, but done or parked before
         self._boundary = newest
-        self._place = _Place(0, newest)
-        self._left_out: dict[str, _Place] = {}
+        self._read_to = _ReadTo(0, newest)
+        self._left_out: dict[str, _ReadTo] = {}
 
     @property
     def excluded(self) -> frozenset[int]:
@@ -54,14 +54,14 @@ class Claims:
 
     def may_take(self, newest: int) -> bool:
         """Whether something may be there that was not read yet."""
-        return self._place.old < self._boundary or self._place.live < newest
+        return self._read_to.old < self._boundary or self._read_to.live < newest
 
     def leave_out(self, topics: Collection[str]) -> None:
         """From now on take nothing of these topics, and again of those that were left out before."""
         for topic in self._left_out.keys() - set(topics):
-            self._place.back_to(self._left_out.pop(topic))
+            self._read_to.back_to(self._left_out.pop(topic))
         for topic in topics:
-            self._left_out.setdefault(topic, replace(self._place))
+            self._left_out.setdefault(topic, replace(self._read_to))
 
     def take(self, rows: WaitingRows, limit: int, order: Order, newest: int) -> list[StoredEvent]:
         """Claim up to ``limit`` events."""
@@ -76,7 +76,7 @@ class Claims:
         return rowid <= self._boundary or rowid in self._again
 
     def _part(self, rows: WaitingRows, limit: int, newest: int, *, live: bool) -> list[StoredEvent]:
-        after, until = (self._place.live, newest) if live else (self._place.old, self._boundary)
+        after, until = (self._read_to.live, newest) if live else (self._read_to.old, self._boundary)
         if after >= until:
             return []
         excluded = self.excluded
@@ -85,9 +85,9 @@ class Claims:
         fresh = [event for event in found if event.rowid not in excluded][:limit]
         reached = fresh[-1].rowid if len(fresh) == limit else until
         if live:
-            self._place.live = reached
+            self._read_to.live = reached
         else:
-            self._place.old = reached
+            self._read_to.old = reached
         return fresh
 
     def settle(self, rowids: Iterable[int]) -> list[int]:
@@ -113,7 +113,7 @@ class Claims:
         self._settling.difference_update(done)
         for n in refused:
             self._settling.discard(n)
-            for place in (self._place, *self._left_out.values()):
+            for place in (self._read_to, *self._left_out.values()):
                 if n > self._boundary:
                     place.live = min(place.live, n - 1)
                 else:
@@ -125,8 +125,8 @@ class Claims:
 
     def rewind(self) -> None:
         """Whatever is not excluded waits again."""
-        start = _Place(0, self._boundary)
-        for place in (self._place, *self._left_out.values()):
+        start = _ReadTo(0, self._boundary)
+        for place in (self._read_to, *self._left_out.values()):
             place.back_to(start)
 
     def release(self) -> None:
@@ -138,6 +138,6 @@ class Claims:
     def connected(self, newest: int) -> None:
         """What is there now is old, and no topic is left out."""
         self._boundary = newest
-        self._place = _Place(0, newest)
+        self._read_to = _ReadTo(0, newest)
         self._again.clear()
         self._left_out.clear()

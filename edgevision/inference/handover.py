@@ -16,14 +16,13 @@ log = structlog.get_logger(__name__)
 class Handover:
     """Answers by ``first`` until ``make`` has returned the detector to stay with.
 
-    When ``make`` fails, or what it makes wants other batches, ``first`` stays.
-
     Args:
         first: Ready now; closed once it is relieved.
-        make: Makes the other one, in a thread of its own.
+        make: Makes the other one, for the same batches, in a thread of its own; ``None`` when that fails: ``first``
+            stays. Must not raise.
     """
 
-    def __init__(self, first: Detector, make: Callable[[], Detector]) -> None:
+    def __init__(self, first: Detector, make: Callable[[], Detector | None]) -> None:
         self._now = first
         self._make = make
         self._next: Detector | None = None
@@ -71,17 +70,10 @@ class Handover:
                 detector.close()
 
     def _prepare(self) -> None:
-        try:
-            made = self._make()
-        except Exception as exc:
-            log.exception("model.handover_failed", reason=str(exc))
-            return
-        fits = made.input == self._input and made.max_batch >= self._max_batch
-        if not fits:
-            log.error("model.handover_failed", reason="the new detector wants other batches")
+        made = self._make()
         with self._lock:
-            wanted = fits and not self._closed
+            wanted = not self._closed
             if wanted:
                 self._next = made
-        if not wanted:
+        if made is not None and not wanted:
             made.close()

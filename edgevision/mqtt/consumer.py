@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from edgevision.backoff import Backoff
-from edgevision.errors import BrokerRefused, BrokerUnavailable, EventError, OutboxError
+from edgevision.errors import BrokerRefused, BrokerUnavailable, ConsumerError, EventError
 from edgevision.events import topics as names
 from edgevision.events.codec import decode
 from edgevision.events.schema import AnyEvent
@@ -160,7 +160,7 @@ class Consumer:
         """The event is dealt with: remember it and tell the broker.
 
         Raises:
-            OutboxError: It cannot be remembered now; the same call may succeed later.
+            ConsumerError: It cannot be remembered now; the same call may succeed later.
         """
         self._remember([received.event.id])
         if self._connection is not None and not self._connection.lost:
@@ -176,7 +176,7 @@ class Consumer:
 
         Raises:
             BrokerRefused: The broker refuses us after a reconnect.
-            OutboxError: What was seen cannot be remembered, or not be looked up; asking again may succeed.
+            ConsumerError: What was seen cannot be remembered, or not be looked up; asking again may succeed.
         """
         waits = Backoff(0.1, 10.0).waits()
         last_s = time.monotonic()
@@ -241,7 +241,7 @@ class Consumer:
         changes = self._streams.changes()
         try:
             self._store.commit(event_ids, changes)
-        except OutboxError:
+        except ConsumerError:
             self._streams.keep(changes)
             raise
 
@@ -254,14 +254,14 @@ class Consumer:
         return self._fresh.pop(0) if self._fresh else None
 
 
-def ask(settings: MqttSettings, site: str, device: str, verb: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Send a command to a device and wait for its answer, e.g. ``ask(..., "resend", {"from": ..., "to": ...})``.
+def send_command(settings: MqttSettings, site: str, device: str, verb: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Send a command to a device, e.g. ``resend`` with ``{"from": ..., "to": ...}``, and wait for its answer.
 
     Raises:
         BrokerUnavailable: The broker, or within ten seconds the device, does not answer.
     """
     correlation = uuid.uuid4().hex
-    connection = Connection(settings, Session(f"edgevision-ask-{correlation[:12]}"))
+    connection = Connection(settings, Session(f"edgevision-command-{correlation[:12]}"))
     try:
         connection.subscribe(names.reply(site, device, verb))
         payload = json.dumps({**document, "correlation": correlation}).encode()

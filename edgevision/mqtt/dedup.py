@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgevision.errors import OutboxError
+from edgevision.errors import ConsumerError
 from edgevision.mqtt.gaps import Stream
 from edgevision.mqtt.streams import KEPT_BOOTS, Changes, Key, Start
 
@@ -29,7 +29,7 @@ class SeenStore:
         timeout_s: How long to wait for another process that has locked it.
 
     Raises:
-        OutboxError: The file cannot be used; so from all methods.
+        ConsumerError: The file cannot be used; so from all methods.
     """
 
     def __init__(self, path: Path | None, timeout_s: float = 5.0) -> None:
@@ -41,7 +41,7 @@ class SeenStore:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=NORMAL")
                 self._db.executescript(_SCHEMA)
-        except OutboxError:
+        except ConsumerError:
             self._db.close()
             raise
 
@@ -52,7 +52,7 @@ class SeenStore:
             yield
         except sqlite3.Error as exc:
             msg = f"{self._path or 'memory'}: cannot be used as the consumer's memory: {exc}"
-            raise OutboxError(msg) from exc
+            raise ConsumerError(msg) from exc
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -87,7 +87,7 @@ class SeenStore:
         """Remember acknowledged events and how their streams stand, in one transaction.
 
         Raises:
-            OutboxError: That cannot be stored now, e.g. since the disk is full. Nothing is; a later try may succeed.
+            ConsumerError: That cannot be stored now, e.g. since the disk is full. Nothing is; a later try may succeed.
         """
         with self._transaction():
             self._commit(event_ids, changes)

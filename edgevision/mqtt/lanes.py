@@ -13,7 +13,7 @@ FIRST_DELAY_S = 1.0
 LONGEST_DELAY_S = 60.0
 MOST_HELD = 200  # waiting events of one topic; more stay in the outbox until some have gone
 
-Place = Callable[[StoredEvent], tuple[bool, int]]
+Rank = Callable[[StoredEvent], tuple[bool, int]]
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Lane:
     """The events of one topic that are claimed and not sent.
 
     Attributes:
-        place: Where an event stands among others.
+        rank: Where an event stands among others.
         flows: Whether the broker is known, or taken, to accept the topic.
         waiting: Events that wait for that, in their places.
         probe: The one event that is out to find out.
@@ -29,7 +29,7 @@ class Lane:
         delay_s: The wait after the next refusal.
     """
 
-    place: Place
+    rank: Rank
     flows: bool
     waiting: deque[StoredEvent] = field(default_factory=deque)
     probe: StoredEvent | None = None
@@ -38,7 +38,7 @@ class Lane:
 
     def queue(self, event: StoredEvent) -> None:
         """Put an event, a new one or one that comes back, where it belongs."""
-        bisect.insort(self.waiting, event, key=self.place)
+        bisect.insort(self.waiting, event, key=self.rank)
 
     def accepted(self, event: StoredEvent) -> None:
         """The broker took an event; one that was under way when the lane began to wait does not end the waiting."""
@@ -88,14 +88,14 @@ class Lanes:
     """
 
     def __init__(self, order: Order, *, trusting: bool) -> None:
-        self._place: Place = _live_first if order == "live_first" else _strict
+        self._rank: Rank = _live_first if order == "live_first" else _strict
         self._trusting = trusting
         self._lanes: dict[str, Lane] = {}
 
     def __getitem__(self, topic: str) -> Lane:
         lane = self._lanes.get(topic)
         if lane is None:
-            lane = self._lanes[topic] = Lane(self._place, self._trusting)
+            lane = self._lanes[topic] = Lane(self._rank, self._trusting)
         return lane
 
     @property
@@ -117,7 +117,7 @@ class Lanes:
         """At most ``room`` events that may go now: of flowing lanes all, in order; of each other lane one."""
         flowing = [lane for lane in self._lanes.values() if lane.flows and lane.waiting]
         while room > 0 and flowing:
-            lane = min(flowing, key=lambda item: self._place(item.waiting[0]))
+            lane = min(flowing, key=lambda item: self._rank(item.waiting[0]))
             yield lane.waiting.popleft()
             room -= 1
             if not lane.waiting:

@@ -23,7 +23,7 @@ from edgevision.events.outbox import OutboxSettings, SqliteOutbox
 from edgevision.events.topics import event_filter
 from edgevision.mqtt.broker import EmbeddedBroker
 from edgevision.mqtt.client import Connection, MqttSettings, Session
-from edgevision.mqtt.consumer import Consumer, Gap, Received, ask
+from edgevision.mqtt.consumer import Consumer, Gap, Received, send_command
 from edgevision.mqtt.sinks import Pumped, SqliteSink, missing, pump
 from edgevision.types import FrameTime, Occurrence
 
@@ -119,7 +119,7 @@ def outage(
         if _soon(all_there, 10.0):
             break
         # What a killed broker had acknowledged and not yet delivered is gone there, but still in the device's window.
-        ask(settings, "plant", "box", "resend", {"from": begin, "to": datetime.now(timezone.utc).isoformat()})
+        send_command(settings, "plant", "box", "resend", {"from": begin, "to": datetime.now(timezone.utc).isoformat()})
         wait_until(lambda: device.waiting() == 0, 120)
     done.set()
     for listener in listeners:
@@ -202,7 +202,7 @@ def test_what_overflowed_at_the_broker_comes_by_resend(
         for item in consumer.events(3.0):
             if isinstance(item, Gap):
                 gaps.append(item)
-                answer = ask(settings, "plant", "box", "resend", {"from": begin, "to": "2100-01-01T00:00:00Z"})
+                answer = send_command(settings, "plant", "box", "resend", {"from": begin, "to": "2100-01-01T00:00:00Z"})
                 assert answer["ok"]
             else:
                 numbers.append(item.event.data.track_id)
@@ -269,7 +269,7 @@ def test_a_sink_has_each_event_once_and_knows_what_is_missing(
         device_at(broker.port).emit(30)
         pump(consumer, sink, Pumped(), idle_timeout_s=1.0)
     with Consumer(settings, [topic]) as consumer:
-        ask(settings, "plant", "box", "resend", {"from": begin, "to": "2100-01-01T00:00:00Z"})
+        send_command(settings, "plant", "box", "resend", {"from": begin, "to": "2100-01-01T00:00:00Z"})
         pumped = Pumped()
         pump(consumer, sink, pumped, idle_timeout_s=1.0)
         assert pumped == Pumped(30, [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,44 +88,58 @@ def test_without_golden_pictures_nothing_is_claimed(tmp_path: Path) -> None:
     assert loading.health().ok
 
 
-class SlowEngine:
-    """A backend whose best device takes its time."""
+def other_batches() -> ScriptedDetector:
+    return ScriptedDetector(lambda _image, _box: Detections.empty(), COLOURS, InputSpec(32, 32))
 
+
+def no_memory() -> ScriptedDetector:
+    msg = "no memory for the engine"
+    raise BackendError(msg)
+
+
+def foreign_fault() -> ScriptedDetector:
+    msg = "of a driver"
+    raise RuntimeError(msg)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (finds_red, ""),
+        (no_memory, "BackendError: no memory for the engine; a stand-in goes on"),
+        (foreign_fault, "RuntimeError: of a driver; a stand-in goes on"),
+        (other_batches, "BackendError: the new detector wants other batches; a stand-in goes on"),
+    ],
+)
+def test_a_stand_in_answers_while_the_engine_is_built(
+    tmp_path: Path, make: Callable[[], ScriptedDetector], problem: str
+) -> None:
     ready = threading.Event()
-    fails = False
 
-    @staticmethod
-    def stand_in(_bundle: Bundle, wanted: OnnxSettings) -> OnnxSettings | None:
-        return wanted.model_copy(update={"device": "cpu"}) if wanted.device == "tensorrt" else None
+    class SlowEngine:
+        """A backend whose best device takes its time."""
 
-    def __new__(cls, _bundle: Bundle, wanted: OnnxSettings, _thresholds: object) -> Any:
-        if wanted.device == "tensorrt":
-            assert cls.ready.wait(TIMEOUT_S)
-            if cls.fails:
-                msg = "no memory for the engine"
-                raise BackendError(msg)
-        return finds_red()
+        @staticmethod
+        def stand_in(_bundle: Bundle, wanted: OnnxSettings) -> OnnxSettings | None:
+            return wanted.model_copy(update={"device": "cpu"}) if wanted.device == "tensorrt" else None
 
+        def __new__(cls, _bundle: Bundle, wanted: OnnxSettings, _thresholds: object) -> Any:
+            if wanted.device != "tensorrt":
+                return finds_red()
+            assert ready.wait(TIMEOUT_S)
+            return make()
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_stand_in_answers_while_the_engine_is_built(tmp_path: Path, *, fails: bool) -> None:
-    class Engine(SlowEngine):
-        ready = threading.Event()
-
-    Engine.fails = fails
     bundle, heard = bundle_with(tmp_path, [RED]), Heard()
     wanted = settings(bundle).model_copy(update={"backend": OnnxSettings(device="tensorrt")})
-    loading = Loading("m", bundle, wanted, Engine, heard)
+    loading = Loading("m", bundle, wanted, SlowEngine, heard)
     detector = loading.load()
     assert len(heard.said) == 1, "the stand-in is checked"
-    Engine.ready.set()
+    ready.set()
     for _ in range(500):
-        if len(heard.said) == 2 or not loading.health().ok:
+        if (len(heard.said) == 2 and not problem) or loading.health().detail == problem != "":
             break
         threading.Event().wait(0.01)
-    assert loading.health().ok is not fails
-    if fails:
-        assert loading.health().detail == "no memory for the engine; a stand-in goes on"
+    assert loading.health().detail == problem
     detector.close()
 
 

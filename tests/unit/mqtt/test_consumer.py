@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from edgevision.errors import OutboxError
+from edgevision.errors import ConsumerError
 from edgevision.mqtt.client import Connection, Message, MqttSettings
 from edgevision.mqtt.consumer import Consumer, Gap, Received
 from edgevision.mqtt.dedup import SeenStore
@@ -84,7 +84,7 @@ def test_what_could_not_be_remembered_is_with_the_next_acknowledgement(tmp_path:
     assert isinstance(received, Received)
     with closing(sqlite3.connect(tmp_path / "seen", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(OutboxError, match="locked"):
+        with pytest.raises(ConsumerError, match="locked"):
             bench.consumer.ack(received)
         assert bench.connection.acknowledged == []
     assert bench.heard() == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgevision.errors import OutboxError
+from edgevision.errors import ConsumerError
 from edgevision.mqtt import dedup
 from edgevision.mqtt.dedup import SeenStore
 from edgevision.mqtt.gaps import Stream
@@ -79,7 +79,7 @@ def test_a_file_of_before_is_read(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "seen").write_bytes(b"this is not a database, " * 100)
-    with pytest.raises(OutboxError, match="cannot be used as the consumer's memory"):
+    with pytest.raises(ConsumerError, match="cannot be used as the consumer's memory"):
         SeenStore(tmp_path / "seen")
 
 
@@ -88,7 +88,7 @@ def test_a_file_that_is_locked_for_a_while_is_used_again_after_it(tmp_path: Path
     with closing(sqlite3.connect(tmp_path / "seen", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         for _ in range(2):
-            with pytest.raises(OutboxError, match="locked"):
+            with pytest.raises(ConsumerError, match="locked"):
                 store.commit(["a"], Changes())
         other.execute("ROLLBACK")
     store.commit(["b"], Changes())
@@ -100,7 +100,7 @@ def test_a_file_that_is_locked_for_a_while_is_used_again_after_it(tmp_path: Path
 def test_a_commit_that_finds_no_room_leaves_nothing_behind(tmp_path: Path) -> None:
     store = SeenStore(tmp_path / "seen")
     store._db.execute("PRAGMA max_page_count = 1")
-    with pytest.raises(OutboxError, match="full"):
+    with pytest.raises(ConsumerError, match="full"):
         store.commit([f"{number:0100d}" for number in range(1_000)], Changes())
     store._db.execute("PRAGMA max_page_count = 100000")
     store.commit(["b"], Changes())
@@ -112,6 +112,6 @@ def test_a_commit_that_finds_no_room_leaves_nothing_behind(tmp_path: Path) -> No
 def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     store = SeenStore(tmp_path / "seen")
     store._db.execute("DROP TABLE seen")
-    with pytest.raises(OutboxError, match="cannot be used as the consumer's memory: no such table"):
+    with pytest.raises(ConsumerError, match="cannot be used as the consumer's memory: no such table"):
         assert "a" in store
     store.close()
