@@ -19,6 +19,7 @@
     │   └── BrokerRefused      it answers and says no (credentials, authorisation)
     ├── ConsumerError        what a consumer has seen cannot be kept; the same call may succeed later
     ├── EventError           bytes that are no event of the contract
+    ├── DatasetError         labelled pictures that cannot be used
     ├── StationError         a trigger or actuator
     └── ImageError           a picture that cannot be read
 """
@@ -120,6 +121,10 @@ class ConsumerError(EdgevisionError):
 
 class EventError(EdgevisionError):
     """Bytes that are no event of the contract."""
+
+
+class DatasetError(EdgevisionError):
+    """Labelled pictures, or what belongs to them, cannot be used."""
 
 
 class StationError(EdgevisionError):

@@ -1,0 +1,1 @@
+"""Labelled pictures: one form for all formats, checks, splits and fingerprints."""
