@@ -16,7 +16,7 @@ from edgevision.daemon.capturing import Capturing
 from edgevision.daemon.health import HealthBoard
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.model import ModelUnit
-from edgevision.daemon.supervisor import Run, Stage
+from edgevision.daemon.supervisor import Run, Stage, contained
 from edgevision.sources.base import SourceState
 
 log = structlog.get_logger(__name__)
@@ -42,8 +42,8 @@ class _Entry:
     detached: Detached | None = None
 
     def end(self) -> None:
-        """Ask for the end of its frames; does not wait."""
-        self.unit.source.close()
+        """Ask for the end of its frames; does not wait. A driver that crashes at that costs no other camera its end."""
+        contained(f"close/{self.unit.name}", self.unit.source.close)
         self.capture.stop()
 
     def holds(self) -> bool:

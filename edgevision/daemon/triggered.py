@@ -125,9 +125,9 @@ class TriggeredSource:
         self._capturing.stop()
         if self._listening is not None:
             self._listening.stop()
-        self._inner.close()
-        self._trigger.close()
         self._wake()
+        self._trigger.close()
+        self._inner.close()  # last: its driver may crash
 
     def _start(self) -> None:
         """Start the camera's thread, once, and the trigger's, again after its line was broken."""
