@@ -208,13 +208,14 @@ class AnalyticsStage:
     def _attached(self, unit: CameraUnit) -> None:
         self._units[unit.name] = unit
         self._leaving.pop(unit.name, None)
-        if unit.live:
+        watched = unit.live and not unit.recorded
+        if watched:
             unit.pipeline.begin(datetime.now(timezone.utc))
             unit.last_arrival_t_s = time.monotonic()
         if unit.pipeline.ledger is not None:  # counted here too, so that triggers = verdicts in every process
             self._metrics.triggers.labels(unit.name).inc(len(unit.pipeline.ledger))
         self._say(unit, unit.pipeline.give_up(RESTART))
-        if unit.live:
+        if watched:
             self._advance(unit, time.monotonic())  # intervals begin with the watch, whenever a frame comes
 
     def _detached(self, unit: CameraUnit, *, over: bool) -> None:

@@ -155,6 +155,7 @@ class Assembly:
             model=bundle.model_ref,
             live=source.policy == "latest",
             fingerprint=fingerprint,
+            recorded=getattr(source, "recorded", False),
             trigger=trigger,
             burst=_burst(settings),
             actuation=None if actuator is None else Actuation(name, actuator, self.metrics),

@@ -339,6 +339,20 @@ def test_a_live_camera_that_is_dead_from_the_start_has_intervals() -> None:
     assert {(data["status"], data["count_in"], data["observed_s"]) for data in found} == {("invalid", 0, 0.0)}
 
 
+def test_a_recording_played_like_a_camera_has_intervals_of_its_own_time_only() -> None:
+    outbox, builder = outbox_of()
+    lines = {"door": {"from": (0.5, 0), "to": (0.5, 1)}}
+    traffic = Traffic(Traffic.Settings(lines=lines, period_s=1), AnalysisContext("cam", ("person",)))
+    camera = camera_unit("cam", [traffic], live=True, recorded=True)
+    with running(outbox, builder) as stage:
+        stage.post(Attached(camera))
+        for index in range(3):
+            look(stage, camera, index)
+    found = [body["data"] for body in bodies(outbox)]
+    assert [data["start"] for data in found] == [(NOON + timedelta(seconds=index)).isoformat() for index in range(2)]
+    assert {data["revision"] for data in found} == {1}
+
+
 def test_a_camera_that_was_taken_away_lets_go_of_a_frame_that_is_answered_later() -> None:
     outbox, builder = outbox_of()
     camera = unit("cam")
