@@ -45,23 +45,26 @@ class Announcer:
 
     def camera(self, unit: CameraUnit) -> None:
         """A camera's source changed its state; the same state twice is told once."""
-        state = unit.state.value if unit.condition == "ok" else unit.condition
-        self._camera(unit.name, state, unit.trouble or None)
+        with self._lock:
+            state = unit.state.value if unit.condition == "ok" else unit.condition
+            self._camera(unit.name, state, unit.trouble or None)
 
     def failed(self, camera: str, reason: str) -> None:
         """A camera of the settings does not run: whoever looks at its state must not take it for alive."""
-        self._camera(camera, SourceState.FAILED.value, reason)
+        with self._lock:
+            self._camera(camera, SourceState.FAILED.value, reason)
 
     def removed(self, camera: str) -> None:
         """A camera is no longer in the settings: nor must that one be taken for alive."""
-        self._camera(camera, "removed", "no longer in the settings")
+        with self._lock:
+            self._camera(camera, "removed", "no longer in the settings")
 
     def _camera(self, camera: str, state: str, reason: str | None) -> None:
-        with self._lock:
-            before = self._camera_states.get(camera)
-            if before == state:
-                return
-            self._camera_states[camera] = state
+        """Needs the lock to its end: what is told last is what the broker keeps."""
+        before = self._camera_states.get(camera)
+        if before == state:
+            return
+        self._camera_states[camera] = state
         data = {"state": state, "reason": reason}
         self._append("camera", {**data, "previous": before}, camera=camera)
         if self.retain is not None:
