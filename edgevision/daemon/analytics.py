@@ -222,7 +222,7 @@ class AnalyticsStage:
         again, unit.ended = unit.ended, over and unit.state is SourceState.ENDED
         if over and not again:  # it has not come to its end in an earlier run already
             self._say(unit, unit.pipeline.finish())
-        if over:
+        if over or unit.failed:
             self._say(unit, unit.pipeline.give_up(ENDED))
         self._emitter.store(unit)
         del self._units[unit.name]

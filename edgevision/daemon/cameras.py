@@ -142,7 +142,8 @@ class Cameras:
             # A live camera that has failed is still watched for: its intervals say that nobody saw anything.
             over = unit.state is SourceState.ENDED or (unit.state is SourceState.FAILED and not unit.live)
             if entry.detached is None and over and unit.in_flight == 0:
-                entry.detached = Detached(unit, over=True)
+                # What a failed model has not answered is still to come: the next start goes on there.
+                entry.detached = Detached(unit, over=not self._models[unit.settings.model].batcher.abandoned)
                 self._analytics.post(entry.detached)
                 log.info("camera.ended", camera=unit.name)
 
