@@ -115,8 +115,15 @@ def _check_daemon(document: Document) -> None:
             )
     for name in models:
         bundle = _mapping(models, name).get("bundle")
-        if isinstance(bundle, str) and not (document.file.parent / Path(bundle).expanduser() / "bundle.yaml").is_file():
+        if isinstance(bundle, str) and not _is_bundle(document.file.parent, bundle):
             document.problem(("models", name, "bundle"), f"{bundle} is no model bundle (it has no bundle.yaml)")
+
+
+def _is_bundle(folder: Path, bundle: str) -> bool:
+    try:
+        return (folder / Path(bundle).expanduser() / "bundle.yaml").is_file()
+    except (OSError, RuntimeError):  # a name that is too long, the home folder of nobody
+        return False
 
 
 def _mapping(data: Any, key: str) -> dict[str, Any]:  # noqa: ANN401 - YAML is anything

@@ -185,3 +185,11 @@ def test_a_missing_model_section_is_a_problem_not_a_crash(folder: Path) -> None:
     found = problems(folder, "site: a\ndevice: b\ncameras: {c: 3}\n")
     assert any("models: is missing" in item for item in found)
     assert any("cameras.c" in item for item in found)
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/x", "x" * 5000])
+def test_a_path_that_cannot_be_looked_for_is_a_problem_not_a_crash(folder: Path, path: str) -> None:
+    text = GOOD.replace("bundle: models/m", f"bundle: {path}").replace("door.mp4", path)
+    found = problems(folder, text)
+    assert any("models.m.bundle: " in item and "is no model bundle" in item for item in found)
+    assert any("cameras.door.source.path: " in item for item in found) == path.startswith("~")
