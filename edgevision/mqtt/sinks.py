@@ -70,9 +70,10 @@ class SqliteSink:
         Raises:
             PublishError: The database refuses, e.g. since the disk is full.
         """
+        rows = [row_of(event) for event in events]
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", map(row_of, events))
+            self._db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", rows)
             self._db.execute("COMMIT")
         except sqlite3.Error as exc:
             if self._db.in_transaction:
