@@ -102,7 +102,7 @@ def sink(  # noqa: PLR0913 - options of a command line
     with until_told(), Consumer(settings, topics, client_id=client_id, share=share) as consumer:
         typer.echo(f"events of {settings.host}:{settings.port} go into {kind}; Ctrl-C ends it", err=True)
         pump(consumer, writer, pumped, idle_timeout_s=idle_s)
-    lost = sum(len(item.sequences) for item in missing(writer))
+    lost = sum(item.count for item in missing(writer))
     writer.close()
     typer.echo(f"{pumped.events} events written, {lost} missing between those that are there", err=True)
     raise typer.Exit(1 if lost else 0)

@@ -7,6 +7,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -147,12 +148,24 @@ class PostgresSink:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Sequence numbers of one topic and boot that a sink does not have, between the first and the last it has."""
+    """Sequence numbers of one topic and boot that a sink does not have, between the first and the last it has.
+
+    Attributes:
+        source: Of the topic's events.
+        type: Of the topic's events.
+        bootid: The boot.
+        ranges: First and last number of each hole.
+    """
 
     source: str
     type: str
     bootid: str
-    sequences: tuple[int, ...]
+    ranges: tuple[tuple[int, int], ...]
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return sum(last - first + 1 for first, last in self.ranges)
 
 
 def missing(sink: Sink) -> list[Missing]:
@@ -160,11 +173,12 @@ def missing(sink: Sink) -> list[Missing]:
     found: dict[tuple[str, str, str], set[int]] = defaultdict(set)
     for body in sink.bodies():
         found[body["source"], body["type"], body["bootid"]].add(int(body["sequence"]))
-    return [
-        Missing(*key, tuple(sorted(set(range(min(numbers), max(numbers) + 1)) - numbers)))
-        for key, numbers in sorted(found.items())
-        if len(numbers) != max(numbers) - min(numbers) + 1
-    ]
+    judged = [Missing(*key, _holes(sorted(numbers))) for key, numbers in sorted(found.items())]
+    return [item for item in judged if item.ranges]
+
+
+def _holes(numbers: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    return tuple((one + 1, other - 1) for one, other in pairwise(numbers) if other > one + 1)
 
 
 @dataclass(slots=True)

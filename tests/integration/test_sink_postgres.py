@@ -80,7 +80,7 @@ def test_each_event_is_there_once_and_what_is_missing_is_known(postgres: Postgre
     sink.write(events[1:])
     assert [body["data"]["track_id"] for body in sink.bodies()] == [1, 2, 3, 5]
     (hole,) = missing(sink)
-    assert hole.sequences == (4,)
+    assert hole.ranges == ((4, 4),)
     assert hole.source == "edgevision/plant/box/door"
     sink.close()
 
