@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ from edgevision.events.schema import AnyEvent
 from edgevision.mqtt.consumer import Consumer, Gap, Received
 
 Row = tuple[str, str, str, str, str]
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # in JSON, where a backslash before it would make it another text
 
 
 class Sink(Protocol):
@@ -122,15 +124,16 @@ class PostgresSink:
             raise PublishError(msg) from exc
 
     def write(self, events: Sequence[AnyEvent]) -> None:
-        """Store events in one transaction.
+        """Store events in one transaction; U+0000, which PostgreSQL has not, becomes U+FFFD.
 
         Raises:
             PublishError: The database is gone or refuses.
         """
+        rows = [tuple(_without_nul(text) for text in row_of(event)) for event in events]
         statement = "INSERT INTO events VALUES (%s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING"
         try:
             with self._db.transaction(), self._db.cursor() as cursor:
-                cursor.executemany(statement, [row_of(event) for event in events])
+                cursor.executemany(statement, rows)
         except self._psycopg.Error as exc:
             msg = f"sink postgres: {str(exc).strip()}"
             raise PublishError(msg) from exc
@@ -144,6 +147,10 @@ class PostgresSink:
     def close(self) -> None:
         """Disconnect."""
         self._db.close()
+
+
+def _without_nul(text: str) -> str:
+    return _NUL.sub(r"\1\\ufffd", text.replace("\0", "\ufffd"))
 
 
 @dataclass(frozen=True, slots=True)
