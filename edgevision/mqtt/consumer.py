@@ -278,10 +278,19 @@ def ask(settings: MqttSettings, site: str, device: str, verb: str, document: dic
                 break
             if message is None:
                 break
-            answer: dict[str, Any] = json.loads(message.payload)
+            answer = _answer(message.payload)
             if answer.get("correlation") == correlation:
                 return answer
     finally:
         connection.close()
     msg = f"device {site}/{device} does not answer; are commands allowed there?"
     raise BrokerUnavailable(msg)
+
+
+def _answer(payload: bytes) -> dict[str, Any]:
+    """What was answered; nothing when it is no answer, since others may write to the topic too."""
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
