@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import fcntl
+import glob
 import os
 import sqlite3
 import threading
@@ -101,7 +102,8 @@ class SqliteOutbox:
         self._writer = Writer(self._store, notices, limits, self._in_flight, self._committed, self._abandoned)
         self._writer.start()
         self._closed = False
-        if self._set_aside is not None:
+        if self._previous is None and any(path.parent.glob(f"{glob.escape(path.name)}.corrupt-*")):
+            # moved aside by this start, or by one that was killed before it could tell
             self.append([notices.gap("corrupt", [])])
         if lost := self._note.read():
             self._writer.put(Lost(lost))
