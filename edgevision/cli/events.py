@@ -10,6 +10,7 @@ import typer
 
 from edgevision.cli import connection
 from edgevision.cli.ending import until_told
+from edgevision.cli.writing import writing
 from edgevision.errors import ConfigError, Problem, PublishError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def tail(  # noqa: PLR0913 - options of a command line
     key: Path | None = connection.KEY,
     topics: list[str] = _TOPICS,
     idle_s: float | None = _IDLE,
-    count: int | None = typer.Option(None, help="End after so many events."),
+    count: int | None = typer.Option(None, min=1, help="End after so many events."),
     as_json: bool = typer.Option(False, "--json", help="Whole events, one a line."),
 ) -> None:
     """Print events as they come, typed, without duplicates, with every gap told."""
@@ -154,7 +155,8 @@ def contract(out: Path = typer.Option(..., help="Folder to write.")) -> None:
     """Write the JSON Schemas of all events and asyncapi.yaml."""
     from edgevision.events.asyncapi import write_contract
 
-    write_contract(out)
+    with writing(out):
+        write_contract(out)
     typer.echo(f"contract written to {out}")
 
 
