@@ -7,6 +7,8 @@ from pathlib import Path
 
 import typer
 
+from edgevision.cli.writing import writing
+
 app = typer.Typer(help="Settings files: check, show, schema.", no_args_is_help=True)
 
 _FILE = typer.Argument(..., metavar="CONFIG", help="The daemon's settings file.")
@@ -65,5 +67,6 @@ def schema(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
+        with writing(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(text, encoding="utf-8")

@@ -258,10 +258,10 @@ class Assembly:
 
     def _resend(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         unknown = set(document) - {"source", "family", "from", "to"}
-        if unknown or not {"from", "to"} <= set(document):
+        texts = {key: str(value) for key, value in document.items() if value is not None}
+        if unknown or not {"from", "to"} <= set(texts):
             msg = "resend takes source, family, from and to; from and to are needed"
             raise EventError(msg)
-        texts = {key: str(value) for key, value in document.items() if value is not None}
         return self.outbox.resend(texts.get("source"), texts.get("family"), texts["from"], texts["to"]).answer()
 
     def _serve(self) -> tuple[HttpServer, Stage] | None:
