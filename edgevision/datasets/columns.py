@@ -1,0 +1,59 @@
+"""What else is known of pictures, from a table: part, lot, camera, day, or anything else."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+from edgevision.datasets.base import DataSet, Finding
+from edgevision.datasets.texts import read_text
+from edgevision.errors import DatasetError
+
+FILE = "file"
+TABLE = "columns.csv"  # read by itself where it lies in the data set's folder, and written there
+
+
+def with_columns(data: DataSet, table: Path) -> DataSet:
+    """The samples with the columns of a CSV file, by its column ``file``: a name relative to the root, or a file name.
+
+    A row without a picture, and one whose file name fits several, become findings.
+
+    Raises:
+        DatasetError: The file is no such table.
+    """
+    rows, columns = _rows(table)
+    by_name = {data.name(sample.file): index for index, sample in enumerate(data.samples)}
+    by_file: dict[str, list[int]] = {}
+    for index, sample in enumerate(data.samples):
+        by_file.setdefault(sample.file.name, []).append(index)
+    samples, findings = list(data.samples), list(data.findings)
+    for line, row in rows:
+        name = row[FILE].replace("\\", "/").removeprefix("./")
+        found = [by_name[name]] if name in by_name else by_file.get(name, [])
+        if len(found) == 1:
+            known = {key: row[key] for key in columns if row.get(key)}
+            samples[found[0]] = replace(samples[found[0]], columns={**samples[found[0]].columns, **known})
+        else:
+            what = f"{len(found)} pictures are called" if found else "there is no picture"
+            severity, kind = ("error", "ambiguous_row") if found else ("warning", "no_picture_for_row")
+            findings.append(Finding(kind, severity, f"{table}:{line}", f"{what} {name}"))  # type: ignore[arg-type]
+    return replace(data, samples=tuple(samples), findings=tuple(findings))
+
+
+def _rows(table: Path) -> tuple[Sequence[tuple[int, dict[str, str]]], list[str]]:
+    reader = csv.DictReader(StringIO(read_text(table)), strict=True)
+    try:
+        names = list(reader.fieldnames or [])
+        if FILE not in names or len(set(names)) != len(names):
+            raise DatasetError(f"{table}:1: needs a column `{FILE}` and names that differ; it has {', '.join(names)}")
+        rows = []
+        for row in reader:
+            if None in row or None in row.values():
+                raise DatasetError(f"{table}:{reader.line_num}: has more or fewer fields than the header")
+            rows.append((reader.line_num, row))
+    except csv.Error as exc:
+        raise DatasetError(f"{table}:{reader.line_num}: is no valid CSV: {exc}") from exc
+    return rows, [name for name in names if name != FILE]

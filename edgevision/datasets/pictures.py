@@ -1,0 +1,113 @@
+"""Picture files of data sets: found, and their upright sizes read from their first bytes."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from edgevision.errors import DatasetError, ImageError
+from edgevision.sources.imageheader import picture_size
+from edgevision.sources.images import SUFFIXES, natural_key, read_image
+
+_HEAD_BYTES = 256 * 1024
+_ORIENTATION, _TURNED = 0x0112, 5  # orientations from 5 on lie on their side (EXIF 2.32, 4.6.4)
+_START_OF_SCAN, _APP1 = 0xDA, 0xE1
+
+
+def files_below(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> list[Path]:
+    """Files of these suffixes below a folder in natural order; links are followed, each folder once.
+
+    A link that leads in a circle or nowhere is listed, so that reading it tells what is wrong.
+
+    Raises:
+        DatasetError: The folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise DatasetError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(place, name) for name in names if Path(name).suffix.lower() in suffixes and name[0] != "."]
+    return sorted(found, key=natural_key)
+
+
+def upright_size(file: Path) -> tuple[int, int]:
+    """(width, height) in px of the picture as ``read_image`` gives it; mostly from its header alone.
+
+    Raises:
+        ImageError: It is missing, empty or no picture.
+    """
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+            size = picture_size(head)
+            if size is None and len(head) == _HEAD_BYTES:
+                head += stream.read()
+                size = picture_size(head)
+    except OSError as exc:
+        msg = f"{file}: cannot be read: {exc.strerror}"
+        raise ImageError(msg) from exc
+    if size is None or _orientation_needs_decoding(head):
+        image = read_image(file)
+        return image.shape[1], image.shape[0]
+    turned = head.startswith(b"\xff\xd8") and _jpeg_orientation(head) >= _TURNED
+    return (size.height, size.width) if turned else (size.width, size.height)
+
+
+def sizes(files: Sequence[Path]) -> list[tuple[int, int] | ImageError]:
+    """The upright size of each file, or why it has none."""
+
+    def one(file: Path) -> tuple[int, int] | ImageError:
+        try:
+            return upright_size(file)
+        except ImageError as exc:
+            return exc
+
+    with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
+        return list(pool.map(one, files))
+
+
+def _orientation_needs_decoding(head: bytes) -> bool:
+    """Formats where the installed OpenCV decides whether an orientation counts, so it is asked."""
+    if head.startswith(b"\x89PNG"):
+        return b"eXIf" in head
+    return head[:4] in {b"II*\0", b"MM\0*"} or (head[8:12] == b"WEBP" and b"EXIF" in head)
+
+
+def _jpeg_orientation(head: bytes) -> int:
+    """The orientation in a JPEG's EXIF block, 1 (upright) where there is none (EXIF 2.32, 4.5 and 4.6)."""
+    for body in _exif_blocks(head):
+        order = "<" if body[:2] == b"II" else ">"
+        try:
+            (start,) = struct.unpack_from(order + "I", body, 4)
+            (count,) = struct.unpack_from(order + "H", body, start)
+            for entry in range(start + 2, start + 2 + 12 * count, 12):
+                tag, _, _, value = struct.unpack_from(order + "HHIH", body, entry)
+                if tag == _ORIENTATION:
+                    return int(value)
+        except struct.error:
+            return 1
+    return 1
+
+
+def _exif_blocks(head: bytes) -> Iterator[bytes]:
+    at = 2
+    while at + 4 <= len(head) and head[at] == 0xFF:  # noqa: PLR2004 - every segment starts so
+        marker, (length,) = head[at + 1], struct.unpack_from(">H", head, at + 2)
+        if marker == _START_OF_SCAN:
+            return
+        body = head[at + 4 : at + 2 + length]
+        if marker == _APP1 and body.startswith(b"Exif\0\0"):
+            yield body[6:]
+        at += 2 + length

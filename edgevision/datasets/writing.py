@@ -1,0 +1,105 @@
+"""What all writers share: a new folder in one step, and the pictures' names in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgevision.datasets.base import DataSet, Sample
+from edgevision.errors import DatasetError
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A sample and what it is called in the new folder.
+
+    Attributes:
+        sample: The sample.
+        stem: Its name without suffix; no other sample has it, whatever the case of letters.
+    """
+
+    sample: Sample
+    stem: str
+
+    @property
+    def split(self) -> str:
+        """The sample's split."""
+        return self.sample.split
+
+    @property
+    def name(self) -> str:
+        """File name of the picture."""
+        return self.stem + self.sample.file.suffix.lower()
+
+
+def placed(data: DataSet) -> list[Placed]:
+    """Each sample with a name of its own; one that is taken is preceded by its folder's or followed by a number."""
+    taken: set[str] = set()
+    out = []
+    for sample in data.samples:
+        stem = sample.file.stem
+        if stem.lower() in taken:
+            stem = f"{sample.file.parent.name}_{stem}"
+        base, number = stem, 2
+        while stem.lower() in taken:
+            stem, number = f"{base}-{number}", number + 1
+        taken.add(stem.lower())
+        out.append(Placed(sample, stem))
+    return out
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside ``folder`` that takes its place when all went well and is removed when not.
+
+    Raises:
+        DatasetError: It is there already, or cannot be written.
+    """
+    try:
+        if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+            raise DatasetError(f"{folder}: is there already; name a new folder, nothing is overwritten")
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
+    except OSError as exc:
+        raise DatasetError(f"{folder}: cannot be written: {exc.strerror}") from exc
+    try:
+        inner = fresh / "new"  # made by us, so that it has the user's ordinary permissions
+        inner.mkdir()
+        yield inner
+        inner.replace(folder)
+    except OSError as exc:
+        raise DatasetError(f"{exc.filename or folder}: cannot be written: {exc.strerror or exc}") from exc
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def put(file: Path, text: str) -> None:
+    """Write a text file, its folders too."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def put_pictures(
+    folder: Path, items: Sequence[tuple[Path, str]], *, link: bool, each: Callable[[], None] | None = None
+) -> None:
+    """Copy pictures to names below ``folder``; with ``link`` as hard links where the file system allows it."""
+    for source, name in items:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not (link and _linked(source, target)):
+            shutil.copyfile(source, target)
+        if each is not None:
+            each()
+
+
+def _linked(source: Path, target: Path) -> bool:
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        return False
+    return True
