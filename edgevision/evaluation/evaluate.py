@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edgevision.datasets.base import SPLITS, DataSet
+from edgevision.datasets.base import SPLITS, DataSet, Finding
 from edgevision.errors import DatasetError, EdgevisionError
 from edgevision.evaluation.coco import CocoResult, coco_result
 from edgevision.evaluation.intervals import Claim, Rate, judge_claim
@@ -25,8 +25,8 @@ class Request:
     """What is asked of an evaluation.
 
     Attributes:
-        split: The split that is reported on; empty for all pictures.
-        choose_on: The split that thresholds are chosen on; empty to take ``thresholds``.
+        split: What is reported on: a split, ``COLUMN=VALUE,VALUE``, or empty for all pictures.
+        choose_on: What thresholds are chosen on, likewise; empty to take ``thresholds``.
         escape_rate: Choose for at most this escape rate, 0..1.
         costs: Choose for the least expected cost.
         thresholds: By class name, ``default`` for the others: taken unless others are chosen.
@@ -92,6 +92,12 @@ class Results:
     slices: tuple[Slice, ...]
     claims: tuple[Claim, ...]
     notes: tuple[str, ...]
+
+    @property
+    def unusable(self) -> tuple[Finding, ...]:
+        """Pictures and labels that were left out, by the reader of the data set or by the evaluation, and why."""
+        broken = tuple(finding for finding in self.data.findings if finding.severity == "error")
+        return (*broken, *self.predictions.unreadable)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -174,7 +180,7 @@ def judge(
         sweep=tuple(sweep(parts, SWEEP)),
         slices=tuple(slices(predictions, matches)),
         claims=tuple(_claims(request, rates)),
-        notes=(*_notes(request, predictions), *point.notes),
+        notes=(*_notes(request, predictions, data), *point.notes),
     )
 
 
@@ -200,14 +206,27 @@ def _splits(data: DataSet, request: Request) -> dict[str, DataSet]:
 def _split(data: DataSet, name: str) -> DataSet:
     if not name:
         return data
+    column, given, values = name.partition("=")
+    if given:
+        return _by_column(data, column, values.split(","))
     part = data.of(name)
     if not part.samples:
         there = {sample.split for sample in data.samples} - {""}
         known = [split for split in SPLITS if split in there] + sorted(there - set(SPLITS))
-        has = f"it has {', '.join(known)}" if known else "no picture says which split it is in"
+        has = f"it has {', '.join(known)}" if known else "no picture says which one it is in; all takes every picture"
         msg = f"{data.root}: there is no split {name}; {has}"
         raise DatasetError(msg)
     return part
+
+
+def _by_column(data: DataSet, column: str, values: list[str]) -> DataSet:
+    there = sorted({sample.columns[column] for sample in data.samples if column in sample.columns})
+    if missing := [value for value in values if value not in there]:
+        columns = sorted({name for sample in data.samples for name in sample.columns})
+        has = f"it has {', '.join(there[:20])}" if there else f"columns are {', '.join(columns) or 'not given'}"
+        msg = f"{data.root}: no picture has {column} {missing[0]}; {has}"
+        raise DatasetError(msg)
+    return data.where(lambda sample: sample.columns.get(column) in values)
 
 
 def _point(request: Request, choose_on: Predictions | None) -> OperatingPoint:
@@ -241,11 +260,12 @@ def _claims(request: Request, rates: PartRates) -> list[Claim]:
     return [judge_claim(what, rate, claimed, things) for what, rate, claimed, things in asked if claimed is not None]
 
 
-def _notes(request: Request, predictions: Predictions) -> list[str]:
+def _notes(request: Request, predictions: Predictions, data: DataSet) -> list[str]:
     notes = list(predictions.notes)
     if predictions.unreadable:
-        count = len(predictions.unreadable)
-        notes.append(f"{count} picture{'s' if count > 1 else ''} could not be used; see the list.")
+        notes.append(f"Pictures that could not be used, and are in no number: {len(predictions.unreadable)}.")
+    if broken := sum(finding.severity == "error" for finding in data.findings):
+        notes.append(f"Errors in the data set; what they are about is in no number: {broken}.")
     if request.choose_on and request.choose_on == request.split:
         notes.append("The thresholds were chosen on the very pictures that are reported here: the rates flatter.")
     return notes

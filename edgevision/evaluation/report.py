@@ -11,6 +11,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from edgevision.datasets.base import SPLITS
 from edgevision.errors import EdgevisionError
 from edgevision.evaluation import gallery, plots
 from edgevision.evaluation.coco import SIZES, size_names
@@ -127,7 +128,7 @@ def _class_rows(results: Results) -> list[dict[str, Any]]:
 
 
 def _confusion_rows(results: Results) -> list[dict[str, Any]]:
-    """Rows of cells with their count and their share of the row, 0..1; the cell of background and background is none."""
+    """Rows of cells with their count and their share of the row, 0..1."""
     names = [*results.classes, "background"]
     rows = []
     for index, name in enumerate(names):
@@ -144,9 +145,7 @@ def _card(results: Results) -> dict[str, Any]:
     """Pictures, boxes by class and split, sizes."""
     data = results.data
     known = {sample.split for sample in data.samples}
-    splits = [name for name in ("train", "val", "test", "") if name in known] + sorted(
-        known - {"train", "val", "test", ""}
-    )
+    splits = [name for name in (*SPLITS, "") if name in known] + sorted(known - {*SPLITS, ""})
     parts = [data.of(split) for split in splits]
     widths, heights = (np.array([sample.size[axis] for sample in data.samples]) for axis in (0, 1))
     areas = [area(sample.xyxy) for sample in data.samples]

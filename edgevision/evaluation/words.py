@@ -65,7 +65,7 @@ def rate_words(rate: Rate | None) -> str:
 
 def ap_words(value: float | None) -> str:
     """Three digits; a dash where nothing is labelled."""
-    return "–" if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{value:.3f}"
 
 
 def weak_slices(results: Results) -> list[Slice]:
@@ -131,7 +131,7 @@ def document(results: Results, about: About) -> dict[str, Any]:
         "date": about.date or None,
         "pictures": len(results.predictions.data),
         "templates": results.templates,
-        "unreadable": [{"file": item.where, "reason": item.message} for item in results.predictions.unreadable],
+        "unusable": [{"file": item.where, "reason": item.message} for item in results.unusable],
         "verdict": verdict(results),
         "map50": coco.overall.map50,
         "map50_95": coco.overall.map50_95,
