@@ -53,10 +53,10 @@ _MOST_CURVES = 10
 def sweep_plot(results: Results) -> str:
     """Escape and overkill against a common threshold, percent; the point in use is marked."""
     with mpl.rc_context({**_STYLE, "svg.hashsalt": "sweep"}):
-        figure, axes = _figure(7.0, 3.4)
+        figure, axes = _figure(5.6, 3.1)
         lines = (
-            ("escape: defective parts passed", _ESCAPE, [rates.escape.value for rates in results.sweep], "-"),
-            ("overkill: good parts rejected", _OVERKILL, [rates.overkill.value for rates in results.sweep], "--"),
+            ("escape", _ESCAPE, [rates.escape.value for rates in results.sweep], "-"),
+            ("overkill", _OVERKILL, [rates.overkill.value for rates in results.sweep], "--"),
         )
         for label, colour, values, dash in lines:
             if values[0] is not None:
@@ -79,7 +79,7 @@ def sweep_plot(results: Results) -> str:
 def curves_plot(results: Results) -> str:
     """Precision against recall at IoU 0.5, a line a class."""
     with mpl.rc_context({**_STYLE, "svg.hashsalt": "curves"}):
-        figure, axes = _figure(7.0, 3.8)
+        figure, axes = _figure(5.6, 3.6)
         recall = np.linspace(0, 1, 101)
         shown = sorted(results.coco.curves.items(), key=lambda item: np.mean(item[1]))[:_MOST_CURVES]
         for place, (name, precision) in enumerate(shown):
@@ -108,7 +108,7 @@ def training_plot(file: Path) -> str:
         msg = f"{file}: no column has loss or mAP in its name; there is {', '.join(columns)}"
         raise DatasetError(msg)
     with mpl.rc_context({**_STYLE, "svg.hashsalt": "training"}):
-        figure = Figure(figsize=(7.0, 3.2), layout="constrained")
+        figure = Figure(figsize=(6.4, 3.0), layout="constrained")
         for place, (title, lines) in enumerate((("loss", losses), ("mAP", scores))):
             axes = figure.add_subplot(1, 2, place + 1)
             axes.set(title=title, xlabel="epoch")
