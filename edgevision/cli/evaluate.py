@@ -1,0 +1,192 @@
+"""`edgevision evaluate`: how good a model is on labelled pictures, and whether a claim about it stands."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from edgevision.errors import EdgevisionError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from edgevision.bundle import Bundle
+    from edgevision.datasets.base import DataSet
+    from edgevision.evaluation.evaluate import Request, Results
+    from edgevision.evaluation.operating import Costs
+    from edgevision.evaluation.words import About
+    from edgevision.inference.base import Detector
+
+
+def evaluate(  # noqa: PLR0913 - one a command-line option
+    model: Path = typer.Argument(..., metavar="MODEL", help="Folder of a model bundle."),
+    *,
+    data: Path = typer.Option(..., help="Labelled pictures: a folder or file of any format that can be read."),
+    format_: str = typer.Option("auto", "--format", help="Format of the labels; auto looks for itself."),
+    split: str = typer.Option("test", help="The split that is reported on; all for every picture."),
+    columns: Path | None = typer.Option(None, metavar="FILE.csv", help="What else is known of the pictures, by file."),
+    defects: str | None = typer.Option(None, metavar="A,B", help="Classes that make a part defective; all without it."),
+    templates_as_good: bool = typer.Option(False, "--templates-as-good", help="Templates join as good parts."),
+    choose_on: str | None = typer.Option(None, metavar="SPLIT", help="Choose the thresholds on this split, e.g. val."),
+    escape_rate: float | None = typer.Option(None, min=0, max=1, help="Choose for at most this escape rate."),
+    cost_escape: float | None = typer.Option(None, min=0, help="Choose by cost: of a defective part that passes."),
+    cost_overkill: float | None = typer.Option(None, min=0, help="Choose by cost: of a good part that is rejected."),
+    ng_share: float | None = typer.Option(
+        None, min=0, max=1, help="Choose by cost: share of defective parts expected."
+    ),
+    claim_escape: float | None = typer.Option(
+        None, help="Ask whether the escape rate is below this; exit code 1 if not."
+    ),
+    claim_overkill: float | None = typer.Option(None, help="The same for good parts rejected."),
+    backend: str = typer.Option("onnx", help="What runs the model: onnx."),
+    device: str = typer.Option("auto", help="Where: auto, cpu, cuda or tensorrt."),
+    threads: int = typer.Option(0, min=0, help="Threads of the model; 0: one for each core."),
+    curves: Path | None = typer.Option(None, metavar="FILE.csv", help="Epochs, losses and mAP of a training, to plot."),
+    out: Path | None = typer.Option(None, help="New folder for report.html, report.json and predictions.json."),
+    write_thresholds: bool = typer.Option(False, "--write-thresholds", help="Write the chosen ones into the bundle."),
+    as_json: bool = typer.Option(False, "--json", help="Print the numbers as JSON."),
+) -> None:
+    """Judge a model on labelled pictures; exit code 1 when a claim is refused."""
+    from edgevision.bundle import read_bundle
+    from edgevision.datasets.formats import read_dataset
+    from edgevision.evaluation.evaluate import Request
+    from edgevision.evaluation.model import open_model
+    from edgevision.evaluation.report import new_folder, write_report
+    from edgevision.evaluation.words import About
+
+    _check(write_thresholds=write_thresholds, choose_on=choose_on, claims=(claim_escape, claim_overkill), device=device)
+    costs = _costs(cost_escape, cost_overkill, ng_share)
+    labelled = read_dataset(data, format_, columns)
+    detector = open_model(model, backend=backend, device=device, threads=threads)
+    bundle = read_bundle(model)
+    request = Request(
+        split="" if split == "all" else split,
+        choose_on=choose_on or "",
+        escape_rate=escape_rate,
+        costs=costs,
+        thresholds=bundle.manifest.thresholds,
+        defects=tuple(name.strip() for name in defects.split(",")) if defects else None,
+        with_templates=templates_as_good,
+        claim_escape=claim_escape,
+        claim_overkill=claim_overkill,
+    )
+    if out is not None:
+        new_folder(out)
+    results = _run(detector, labelled, request, quiet=as_json)
+    detector.close()
+    about = About(bundle.model_ref, data.name or str(data), date=datetime.now(timezone.utc).date().isoformat())
+    if out is not None:
+        write_report(results, out, about, curves=curves)
+    if write_thresholds:
+        bundle = _write(bundle, results)
+    _print(results, about, out, as_json=as_json)
+    if write_thresholds and not as_json:
+        typer.echo(f"thresholds written into {model}, now {bundle.model_ref}")
+    if not all(claim.supported for claim in results.claims):
+        raise typer.Exit(1)
+
+
+def _check(
+    *, write_thresholds: bool, choose_on: str | None, claims: tuple[float | None, float | None], device: str
+) -> None:
+    if write_thresholds and choose_on is None:
+        msg = "--write-thresholds needs --choose-on: without it there are no chosen thresholds to write"
+        raise EdgevisionError(msg)
+    for name, value in zip(("--claim-escape", "--claim-overkill"), claims, strict=True):
+        if value is not None and not 0 < value < 1:
+            msg = f"{name} {value:g} is no rate that can be shown; give one between 0 and 1, e.g. 0.01"
+            raise EdgevisionError(msg)
+    if device not in {"auto", "cpu", "cuda", "tensorrt"}:
+        msg = f"--device {device} is not known; allowed: auto, cpu, cuda, tensorrt"
+        raise EdgevisionError(msg)
+
+
+def _costs(escape: float | None, overkill: float | None, ng_share: float | None) -> Costs | None:
+    from edgevision.evaluation.operating import Costs
+
+    if escape is None and overkill is None and ng_share is None:
+        return None
+    if escape is None or overkill is None or ng_share is None:
+        msg = "choosing by cost needs all of --cost-escape, --cost-overkill and --ng-share"
+        raise EdgevisionError(msg)
+    return Costs(escape, overkill, ng_share)
+
+
+def _run(detector: Detector, data: DataSet, request: Request, *, quiet: bool) -> Results:
+    from rich.progress import MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
+    from rich.text import Text
+
+    from edgevision.evaluation.evaluate import evaluate as run
+    from edgevision.evaluation.evaluate import pictures_of
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.1f}/s")
+
+    total = pictures_of(data, request)
+    columns = [*Progress.get_default_columns()[:2], MofNCompleteColumn(), Rate(), TimeRemainingColumn()]
+    with Progress(*columns, disable=quiet, transient=True) as progress:
+        task = progress.add_task("pictures", total=total)
+        return run(detector, data, request, advance=lambda count: progress.advance(task, count))
+
+
+def _write(bundle: Bundle, results: Results) -> Bundle:
+    from edgevision.evaluation.model import write_thresholds
+
+    known = bundle.manifest.classes
+    chosen = {name: score for name, score in results.point.thresholds.items() if name in known}
+    return write_thresholds(bundle.folder, chosen)
+
+
+def _print(results: Results, about: About, out: Path | None, *, as_json: bool) -> None:
+    from edgevision.evaluation.report import REPORT
+    from edgevision.evaluation.words import document, verdict, weak_slices, weak_words
+
+    if as_json:
+        typer.echo(json.dumps({**document(results, about), "out": str(out) if out else None}))
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False, soft_wrap=False)
+    console.print(_table(results, about))
+    for sentence in verdict(results):
+        console.print(f"[bold]{escape(sentence)}[/]")
+    for claim in results.claims:
+        console.print(escape(claim.words), style="green" if claim.supported else "red")
+    console.print(f"Thresholds: {escape(results.point.how)}.")
+    for item in weak_slices(results):
+        console.print(escape(f"Weak: {weak_words(item)}"))
+    for line in (*results.notes, *map(str, results.unusable)):
+        console.print(escape(line), style="yellow")
+    if out is not None:
+        typer.echo(f"report in {out / REPORT}")
+
+
+def _table(results: Results, about: About) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+
+    from edgevision.evaluation.matching import total
+    from edgevision.evaluation.words import ap_words
+
+    split = results.request.split or "all"
+    title = f"{about.model} on {about.data} ({split}, {len(results.predictions.data):,} pictures)"
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("class")
+    for name in ("boxes", "mAP50", "mAP50-95", "threshold", "found", "missed", "false"):
+        table.add_column(name, justify="right")
+    for name, threshold, counts in zip(results.classes, results.thresholds, results.by_class, strict=True):
+        ap = results.coco.by_class[name]
+        numbers = (f"{threshold:.4g}", str(counts.found), str(counts.missed), str(counts.false))
+        table.add_row(name, str(counts.found + counts.missed), ap_words(ap.map50), ap_words(ap.map50_95), *numbers)
+    table.add_section()
+    every = total(results.by_class)
+    numbers = ("", str(every.found), str(every.missed), str(every.false))
+    overall = results.coco.overall
+    table.add_row("all", str(every.found + every.missed), ap_words(overall.map50), ap_words(overall.map50_95), *numbers)
+    return table

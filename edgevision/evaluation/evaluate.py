@@ -1,0 +1,271 @@
+"""One evaluation from pictures to results: what `edgevision evaluate` and the end of a training call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgevision.datasets.base import SPLITS, DataSet, Finding
+from edgevision.errors import DatasetError, EdgevisionError
+from edgevision.evaluation.coco import CocoResult, coco_result
+from edgevision.evaluation.intervals import Claim, Rate, judge_claim
+from edgevision.evaluation.matching import MIN_IOU, Counts, Match, confusion, counts_by_class, false_kinds, match_all
+from edgevision.evaluation.operating import Costs, OperatingPoint, choose_for_cost, choose_for_escape, sweep
+from edgevision.evaluation.parts import PartRates, Parts, part_rates, parts_of, templates_as_good
+from edgevision.evaluation.predict import Advance, Predictions, predict, thresholds_of
+from edgevision.evaluation.slices import Slice, slices
+from edgevision.inference.base import Detector
+from edgevision.types import IntArray
+
+SWEEP = tuple(round(0.01 * step, 2) for step in range(1, 100))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of an evaluation.
+
+    Attributes:
+        split: What is reported on: a split, ``COLUMN=VALUE,VALUE``, or empty for all pictures.
+        choose_on: What thresholds are chosen on, likewise; empty to take ``thresholds``.
+        escape_rate: Choose for at most this escape rate, 0..1.
+        costs: Choose for the least expected cost.
+        thresholds: By class name, ``default`` for the others: taken unless others are chosen.
+        defects: Classes that make a part ng; ``None`` for all.
+        with_templates: Whether templates join as good parts.
+        claim_escape: Escape rate to be shown, 0..1.
+        claim_overkill: Overkill rate to be shown, 0..1.
+        min_iou: From this overlap on, a detection finds a box.
+    """
+
+    split: str = "test"
+    choose_on: str = ""
+    escape_rate: float | None = None
+    costs: Costs | None = None
+    thresholds: Mapping[str, float] = field(default_factory=lambda: {"default": 0.25})
+    defects: tuple[str, ...] | None = None
+    with_templates: bool = False
+    claim_escape: float | None = None
+    claim_overkill: float | None = None
+    min_iou: float = MIN_IOU
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What an evaluation found.
+
+    Attributes:
+        request: What was asked.
+        data: The whole data set, all splits.
+        predictions: The pictures of the split, templates among them where asked.
+        templates: How many of them are templates.
+        coco: Average precision on the labelled pictures, without the templates.
+        thresholds: Minimum score of every class, in the order of the classes.
+        point: How the thresholds came about.
+        parts: The parts of the split.
+        rates: Escape and overkill at the thresholds.
+        right_place: Defective parts on which at least one defect was found where it is, of all of them.
+        matches: One a picture.
+        by_class: Found, false and missed, in the order of the classes.
+        false_kinds: False detections by what they are.
+        confusion: (K + 1, K + 1), rows labelled, columns reported, background last.
+        sweep: Rates at the common thresholds ``SWEEP``.
+        slices: Where it is weak.
+        claims: Answers to the claims.
+        notes: What the reader should know, a sentence each.
+    """
+
+    request: Request
+    data: DataSet
+    predictions: Predictions
+    templates: int
+    coco: CocoResult
+    thresholds: tuple[float, ...]
+    point: OperatingPoint
+    parts: Parts
+    rates: PartRates
+    right_place: Rate
+    matches: tuple[Match, ...]
+    by_class: tuple[Counts, ...]
+    false_kinds: dict[str, int]
+    confusion: IntArray
+    sweep: tuple[PartRates, ...]
+    slices: tuple[Slice, ...]
+    claims: tuple[Claim, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def unusable(self) -> tuple[Finding, ...]:
+        """Pictures and labels that were left out, by the reader of the data set or by the evaluation, and why."""
+        broken = tuple(finding for finding in self.data.findings if finding.severity == "error")
+        return (*broken, *self.predictions.unreadable)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that labels and detections refer to."""
+        return self.predictions.data.classes
+
+
+def pictures_of(data: DataSet, request: Request) -> int:
+    """How many pictures the model will look at, for a progress bar.
+
+    Raises:
+        DatasetError: A split does not exist, or there are no templates where they were asked for.
+    """
+    return sum(len(part) for part in _splits(data, request).values())
+
+
+def evaluate(detector: Detector, data: DataSet, request: Request, *, advance: Advance | None = None) -> Results:
+    """Run a detector over a split and judge what it says.
+
+    Args:
+        detector: The model, opened with low thresholds (``open_model``).
+        data: Labelled pictures.
+        request: What is asked.
+        advance: Told how many pictures are done.
+
+    Raises:
+        DatasetError: A split does not exist or holds nothing, classes do not fit, there are no templates or parts of a
+            kind that is needed.
+        EdgevisionError: The request contradicts itself.
+        BackendError: The model failed.
+    """
+    _check(request)
+    splits = _splits(data, request)
+    if request.choose_on and request.choose_on != request.split:
+        chosen = predict(detector, splits[request.choose_on], advance=advance)
+        predictions = predict(detector, splits[request.split], advance=advance)
+    else:
+        predictions = predict(detector, splits[request.split], advance=advance)
+        chosen = predictions
+    return judge(predictions, data, request, choose_on=chosen if request.choose_on else None)
+
+
+def judge(
+    predictions: Predictions, data: DataSet, request: Request, *, choose_on: Predictions | None = None
+) -> Results:
+    """Judge what a detector said; ``evaluate`` without the detector.
+
+    Args:
+        predictions: Of the split that is reported on.
+        data: The whole data set, for its description.
+        request: What is asked.
+        choose_on: Predictions of the split that thresholds are chosen on.
+
+    Raises:
+        DatasetError: A class of ``defects`` does not exist, or parts of a kind that is needed are missing.
+    """
+    point = _point(request, choose_on)
+    classes = predictions.data.classes
+    thresholds = thresholds_of(classes, {**request.thresholds, **point.thresholds})
+    parts = parts_of(predictions, request.defects)
+    defect_thresholds = [thresholds[index] for index in parts.label]
+    rates = part_rates(parts, defect_thresholds)
+    matches = tuple(match_all(predictions, thresholds, request.min_iou))
+    labelled = _without_templates(predictions, data) if request.with_templates else predictions
+    return Results(
+        request=request,
+        data=data,
+        predictions=predictions,
+        templates=len(predictions.data) - len(labelled.data),
+        coco=coco_result(labelled),
+        thresholds=thresholds,
+        point=point,
+        parts=parts,
+        rates=rates,
+        right_place=_right_place(predictions, parts, matches),
+        matches=matches,
+        by_class=tuple(counts_by_class(predictions, matches)),
+        false_kinds=false_kinds(matches),
+        confusion=confusion(predictions, matches),
+        sweep=tuple(sweep(parts, SWEEP)),
+        slices=tuple(slices(predictions, matches)),
+        claims=tuple(_claims(request, rates)),
+        notes=(*_notes(request, predictions, data), *point.notes),
+    )
+
+
+def _check(request: Request) -> None:
+    wished = [request.escape_rate is not None, request.costs is not None]
+    if request.choose_on and sum(wished) != 1:
+        msg = "to choose thresholds give either a wanted escape rate or the costs of both mistakes"
+        raise EdgevisionError(msg)
+    if any(wished) and not request.choose_on:
+        msg = "a wanted escape rate or costs need a split to choose the thresholds on, e.g. val"
+        raise EdgevisionError(msg)
+
+
+def _splits(data: DataSet, request: Request) -> dict[str, DataSet]:
+    if not data.samples:
+        msg = f"{data.root}: there are no pictures to evaluate on"
+        raise DatasetError(msg)
+    whole = templates_as_good(data) if request.with_templates else data
+    names = [request.split, *([request.choose_on] if request.choose_on else [])]
+    return {name: _split(whole, name) for name in names}
+
+
+def _split(data: DataSet, name: str) -> DataSet:
+    if not name:
+        return data
+    column, given, values = name.partition("=")
+    if given:
+        return _by_column(data, column, values.split(","))
+    part = data.of(name)
+    if not part.samples:
+        there = {sample.split for sample in data.samples} - {""}
+        known = [split for split in SPLITS if split in there] + sorted(there - set(SPLITS))
+        has = f"it has {', '.join(known)}" if known else "no picture says which one it is in; all takes every picture"
+        msg = f"{data.root}: there is no split {name}; {has}"
+        raise DatasetError(msg)
+    return part
+
+
+def _by_column(data: DataSet, column: str, values: list[str]) -> DataSet:
+    there = sorted({sample.columns[column] for sample in data.samples if column in sample.columns})
+    if missing := [value for value in values if value not in there]:
+        columns = sorted({name for sample in data.samples for name in sample.columns})
+        has = f"it has {', '.join(there[:20])}" if there else f"columns are {', '.join(columns) or 'not given'}"
+        msg = f"{data.root}: no picture has {column} {missing[0]}; {has}"
+        raise DatasetError(msg)
+    return data.where(lambda sample: sample.columns.get(column) in values)
+
+
+def _point(request: Request, choose_on: Predictions | None) -> OperatingPoint:
+    if choose_on is None:
+        return OperatingPoint({}, "as given by the model")
+    parts = parts_of(choose_on, request.defects)
+    if request.costs is not None:
+        return choose_for_cost(parts, request.costs)
+    return choose_for_escape(parts, request.escape_rate or 0.0)
+
+
+def _right_place(predictions: Predictions, parts: Parts, matches: tuple[Match, ...]) -> Rate:
+    right: set[int] = set()
+    for part, found, item in zip(parts.of_sample.tolist(), predictions.found, matches, strict=True):
+        labels = found.label[item.kept][item.truth >= 0]
+        if set(labels.tolist()) & set(parts.label.tolist()):
+            right.add(part)
+    return Rate(len(right), int(parts.ng.sum()))
+
+
+def _without_templates(predictions: Predictions, data: DataSet) -> Predictions:
+    own = {sample.file for sample in data.samples}
+    return predictions.of(lambda sample: sample.file in own)
+
+
+def _claims(request: Request, rates: PartRates) -> list[Claim]:
+    asked = (
+        ("escape rate", rates.escape, request.claim_escape, "defective parts"),
+        ("overkill rate", rates.overkill, request.claim_overkill, "good parts"),
+    )
+    return [judge_claim(what, rate, claimed, things) for what, rate, claimed, things in asked if claimed is not None]
+
+
+def _notes(request: Request, predictions: Predictions, data: DataSet) -> list[str]:
+    notes = list(predictions.notes)
+    if predictions.unreadable:
+        notes.append(f"Pictures that could not be used, and are in no number: {len(predictions.unreadable)}.")
+    if broken := sum(finding.severity == "error" for finding in data.findings):
+        notes.append(f"Errors in the data set; what they are about is in no number: {broken}.")
+    if request.choose_on and request.choose_on == request.split:
+        notes.append("The thresholds were chosen on the very pictures that are reported here: the rates flatter.")
+    return notes

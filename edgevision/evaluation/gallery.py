@@ -1,0 +1,146 @@
+"""The mistakes of a model as small pictures: what it missed and what it reported without cause."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import cv2
+import numpy as np
+
+from edgevision.errors import ImageError
+from edgevision.evaluation.evaluate import Results
+from edgevision.evaluation.parts import Parts
+from edgevision.geometry import area
+from edgevision.sources.images import read_image
+from edgevision.types import FloatArray, Image
+
+MOST = 24  # of each kind of mistake
+SIDE_PX = 224  # of a small picture
+CONTEXT = 3.0  # sides of the box that are shown
+MIN_CROP_PX = 48.0
+TRUTH, REPORTED = (60, 180, 75), (30, 140, 255)  # BGR, as the report's legend
+_QUALITY = 82
+
+_WORDS = {
+    "duplicate": "second report of one",
+    "wrong_class": "wrong class",
+    "bad_place": "bad place",
+    "nothing_there": "nothing there",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake.
+
+    Attributes:
+        sample: Place of the picture.
+        name: Its name.
+        title: What is missed or reported.
+        detail: What else is known of it.
+        worth: The larger, the worse.
+        xyxy: (4,) float32, px of the picture.
+    """
+
+    sample: int
+    name: str
+    title: str
+    detail: str
+    worth: tuple[float, ...]
+    xyxy: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A mistake with its small picture as a ``data:`` address; empty when the file cannot be read any more."""
+
+    mistake: Mistake
+    image: str
+
+
+def missed(results: Results) -> list[Mistake]:
+    """Labelled boxes that nothing found, worst first: those of parts that passed, then the large ones."""
+    out = []
+    called = _called(results.parts, results)
+    for place, (sample, item) in enumerate(zip(results.predictions.data.samples, results.matches, strict=True)):
+        passed = not called[results.parts.of_sample[place]]
+        sizes = area(sample.xyxy)
+        for box in item.missed.tolist():
+            width, height = (sample.xyxy[box, 2:] - sample.xyxy[box, :2]).tolist()
+            detail = f"{width:.0f}x{height:.0f} px" + (", the part passed" if passed else "")
+            name = results.predictions.data.name(sample.file)
+            title = results.classes[int(sample.label[box])]
+            out.append(Mistake(place, name, title, detail, (float(passed), float(sizes[box])), sample.xyxy[box]))
+    return sorted(out, key=lambda mistake: mistake.worth, reverse=True)
+
+
+def false(results: Results) -> list[Mistake]:
+    """Detections that find nothing, worst first: those that rejected a good part, then the sure ones."""
+    out = []
+    pictures = zip(results.predictions.data.samples, results.predictions.found, results.matches, strict=True)
+    for place, (sample, found, item) in enumerate(pictures):
+        good = not results.parts.ng[results.parts.of_sample[place]]
+        for row, kind in zip(item.kept.tolist(), item.kinds, strict=True):
+            if kind == "found":
+                continue
+            score = float(found.score[row])
+            detail = _WORDS[kind] + (", a good part rejected" if good else "")
+            title = f"{results.classes[int(found.label[row])]} {score:.2f}"
+            name = results.predictions.data.name(sample.file)
+            out.append(Mistake(place, name, title, detail, (float(good), score), found.xyxy[row]))
+    return sorted(out, key=lambda mistake: mistake.worth, reverse=True)
+
+
+def shown(results: Results, mistakes: Sequence[Mistake], most: int = MOST) -> list[Shown]:
+    """The worst mistakes with their pictures."""
+    worst = list(mistakes[:most])
+    images: dict[int, str] = {}
+    by_picture = sorted(range(len(worst)), key=lambda place: worst[place].sample)
+    for sample, places in groupby(by_picture, key=lambda place: worst[place].sample):
+        try:
+            picture: Image | None = read_image(results.predictions.data.samples[sample].file)
+        except ImageError:
+            picture = None
+        for place in places:
+            images[place] = "" if picture is None else _address(crop(results, picture, worst[place]))
+    return [Shown(mistake, images[place]) for place, mistake in enumerate(worst)]
+
+
+def crop(results: Results, picture: Image, mistake: Mistake) -> Image:
+    """A square around the box with all labels and reports in it, (SIDE_PX, SIDE_PX, 3) uint8 BGR."""
+    left, top, side = _window(mistake.xyxy, (picture.shape[1], picture.shape[0]))
+    scale = SIDE_PX / side
+    moved = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float32)
+    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    room = cv2.warpAffine(picture, moved, (SIDE_PX, SIDE_PX), flags=smooth, borderValue=(128, 128, 128))
+    out = np.asarray(room, np.uint8)
+    sample = results.predictions.data.samples[mistake.sample]
+    found, item = results.predictions.found[mistake.sample], results.matches[mistake.sample]
+    for boxes, colour in ((sample.xyxy, TRUTH), (found.xyxy[item.kept], REPORTED)):
+        for box in boxes:
+            meant = bool(np.array_equal(box, mistake.xyxy))
+            x1, y1, x2, y2 = (round(float(value)) for value in (box - [left, top, left, top]) * scale)
+            cv2.rectangle(out, (x1, y1), (x2, y2), (255, 255, 255), 4 if meant else 2)
+            cv2.rectangle(out, (x1, y1), (x2, y2), colour, 3 if meant else 1)
+    return out
+
+
+def _window(xyxy: FloatArray, size: tuple[int, int]) -> tuple[float, float, float]:
+    """Left, top and side of the square that is shown; it stays in the picture as far as it can."""
+    x1, y1, x2, y2 = (float(value) for value in xyxy)
+    side = max(CONTEXT * max(x2 - x1, y2 - y1), MIN_CROP_PX)
+    side = max(min(side, float(max(size))), x2 - x1, y2 - y1)
+    left, top = ((first + second) / 2 - side / 2 for first, second in ((x1, x2), (y1, y2)))
+    return max(0.0, min(left, size[0] - side)), max(0.0, min(top, size[1] - side)), side
+
+
+def _called(parts: Parts, results: Results) -> list[bool]:
+    return list(map(bool, parts.called_ng([results.thresholds[index] for index in parts.label])))
+
+
+def _address(picture: Image) -> str:
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")

@@ -1,0 +1,138 @@
+"""How sure one may be of a rate that was counted: exact binomial intervals and claims.
+
+Clopper and Pearson, "The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial", Biometrika 26,
+1934. They hold for every sample size, and are on the careful side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scipy.stats import beta
+
+CONFIDENCE = 0.95
+_LARGEST_SAMPLE = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A rate that was counted.
+
+    Attributes:
+        count: How often it happened.
+        total: How often it could have happened.
+    """
+
+    count: int
+    total: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.count <= self.total:
+            msg = f"a rate needs 0 <= count <= total, got {self.count} of {self.total}"
+            raise ValueError(msg)
+
+    @property
+    def value(self) -> float | None:
+        """0..1; ``None`` when there was nothing to count."""
+        return self.count / self.total if self.total else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Two-sided 95 % interval; 0..1 when there was nothing to count."""
+        return two_sided(self.count, self.total)
+
+
+def two_sided(count: int, total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Clopper-Pearson interval of ``count`` in ``total``."""
+    half = (1 - confidence) / 2
+    return lower_bound(count, total, 1 - half), upper_bound(count, total, 1 - half)
+
+
+def upper_bound(count: int, total: int, confidence: float = CONFIDENCE) -> float:
+    """One-sided: the rate is smaller than this with the given confidence."""
+    if count >= total:
+        return 1.0
+    return float(beta.ppf(confidence, count + 1, total - count))
+
+
+def lower_bound(count: int, total: int, confidence: float = CONFIDENCE) -> float:
+    """One-sided: the rate is larger than this with the given confidence."""
+    if count <= 0:
+        return 0.0
+    return float(beta.ppf(1 - confidence, count, total - count + 1))
+
+
+def needed(claimed: float, failures: int = 0, confidence: float = CONFIDENCE) -> int:
+    """Smallest sample that shows a rate below ``claimed`` (0..1, exclusive) with so many failures in it.
+
+    Without failures this is the rule of zero failures: ln(1 - confidence) / ln(1 - claimed).
+    """
+    if not 0 < claimed < 1:
+        msg = f"a claimed rate lies between 0 and 1, got {claimed}"
+        raise ValueError(msg)
+    low, high = failures, failures + 1
+    while upper_bound(failures, high, confidence) >= claimed and high < _LARGEST_SAMPLE:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if upper_bound(failures, middle, confidence) < claimed:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to "is the rate below this?".
+
+    Attributes:
+        what: Which rate, e.g. ``escape rate``.
+        claimed: The rate, 0..1.
+        supported: Whether the sample shows it.
+        bound: The one-sided 95 % upper bound, 0..1; ``None`` when nothing could be counted.
+        words: The answer for a person.
+    """
+
+    what: str
+    claimed: float
+    supported: bool
+    bound: float | None
+    words: str
+
+
+def judge_claim(what: str, rate: Rate, claimed: float, things: str = "parts") -> Claim:
+    """Whether a counted rate shows that the true one is below ``claimed``, with 95 % confidence.
+
+    Args:
+        what: Which rate, e.g. ``escape rate``.
+        rate: What was counted.
+        claimed: 0..1, exclusive.
+        things: What was counted, e.g. ``defective parts``.
+    """
+    start = f"{what} below {percent(claimed)}"
+    if rate.total == 0:
+        words = f"Refused: {start} cannot be judged without {things}."
+        return Claim(what, claimed, supported=False, bound=None, words=words)
+    bound = upper_bound(rate.count, rate.total)
+    seen = f"{rate.count} of {rate.total:,} {things}"
+    if bound < claimed:
+        words = f"Supported: {start}; {seen} shows less than {percent(bound)} with 95 % confidence."
+        return Claim(what, claimed, supported=True, bound=bound, words=words)
+    words = f"Refused: {start} is not shown; {seen} only shows less than {percent(bound)}."
+    if (rate.value or 0.0) < claimed:
+        more = f"without a failure {needed(claimed):,} are needed"
+        if rate.count:
+            more += f", with {rate.count} failures {needed(claimed, rate.count):,}"
+        words += f" The sample is too small: {more}."
+    else:
+        words += " The rate that was counted is itself not below it."
+    return Claim(what, claimed, supported=False, bound=bound, words=words)
+
+
+def percent(value: float) -> str:
+    """A rate in words of two digits or so, e.g. ``0.95 %``."""
+    hundredths = 100 * value
+    digits = 0 if hundredths >= 99.95 else 1 if hundredths >= 1 else 2  # noqa: PLR2004 - as many as tell something
+    number = f"{hundredths:.{digits}f}"
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number} %"

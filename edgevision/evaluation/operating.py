@@ -1,0 +1,199 @@
+"""Chooses the thresholds that a line works with, on validation parts.
+
+A common threshold comes first. Then one class after the other moves, as little as it must, and only where that gains
+something and enough defective parts show the class: a threshold of its own from a handful of parts is chance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgevision.errors import DatasetError
+from edgevision.evaluation.intervals import needed, percent
+from edgevision.evaluation.parts import PartRates, Parts, part_rates
+from edgevision.types import FloatArray
+
+MIN_PARTS = 20  # defective parts that must show a class before it gets a threshold of its own
+ROUNDS = 10  # over the classes, at most; each one gains at least a part, and few have that many to gain
+MOST_TRIED = 500  # thresholds of one class, in one go
+LOWEST = 0.001
+HIGHEST = 1.0
+_DECIMALS = 4
+
+Worth = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What mistakes cost.
+
+    Attributes:
+        escape: Of a defective part that passes.
+        overkill: Of a good part that is rejected, in the same unit.
+        ng_share: Share of defective parts on the line, 0..1; a data set's own share means nothing.
+    """
+
+    escape: float
+    overkill: float
+    ng_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """Thresholds, and what they do where they were chosen.
+
+    Attributes:
+        thresholds: Minimum score by class name, of the classes that count as defects.
+        how: How they were chosen, for a person.
+        chosen_on: The rates on the parts they were chosen on; ``None`` when they were given.
+        notes: What to be careful about, a sentence each.
+    """
+
+    thresholds: dict[str, float]
+    how: str
+    chosen_on: PartRates | None = None
+    notes: tuple[str, ...] = ()
+
+
+def choose_for_escape(parts: Parts, wanted: float) -> OperatingPoint:
+    """The largest common threshold whose escape rate is at most ``wanted``, then less overkill class by class.
+
+    Args:
+        parts: Validation parts.
+        wanted: Escape rate, 0..1.
+
+    Raises:
+        DatasetError: There are no defective parts.
+    """
+    _need(parts, good=False)
+    allowed = math.floor(wanted * int(parts.ng.sum()) + 1e-9)
+
+    def worth(rates: PartRates) -> Worth:
+        return float(max(0, rates.escape.count - allowed)), float(rates.overkill.count)
+
+    common = _common(parts, lambda rates: (max(0.0, float(rates.escape.count - allowed)),), highest=True)
+    thresholds, frozen = _by_class(parts, common, worth)
+    notes = [*_frozen_note(frozen), *_escape_notes(wanted, part_rates(parts, thresholds), allowed)]
+    how = f"the largest common threshold with at most {percent(wanted)} escapes, then the least overkill class by class"
+    return _point(parts, thresholds, how, notes)
+
+
+def choose_for_cost(parts: Parts, costs: Costs) -> OperatingPoint:
+    """The thresholds of the least expected cost a part.
+
+    Args:
+        parts: Validation parts.
+        costs: What mistakes cost, and how many defective parts are expected.
+
+    Raises:
+        DatasetError: There are no defective or no good parts.
+    """
+    _need(parts, good=True)
+
+    def worth(rates: PartRates) -> Worth:
+        return (round(expected_cost(rates, costs), 12),)
+
+    thresholds, frozen = _by_class(parts, _common(parts, worth, highest=False), worth)
+    cost = expected_cost(part_rates(parts, thresholds), costs)
+    how = (
+        f"least expected cost where an escape costs {costs.escape:g}, an overkill {costs.overkill:g} and "
+        f"{percent(costs.ng_share)} of the parts are defective: {cost:.4g} a part"
+    )
+    return _point(parts, thresholds, how, _frozen_note(frozen))
+
+
+def expected_cost(rates: PartRates, costs: Costs) -> float:
+    """Cost of the mistakes, a part; both rates must be measurable."""
+    escape, overkill = rates.escape.value or 0.0, rates.overkill.value or 0.0
+    return costs.ng_share * escape * costs.escape + (1 - costs.ng_share) * overkill * costs.overkill
+
+
+def sweep(parts: Parts, steps: Sequence[float]) -> list[PartRates]:
+    """The rates at common thresholds."""
+    return [part_rates(parts, [step] * len(parts.classes)) for step in steps]
+
+
+def _need(parts: Parts, *, good: bool) -> None:
+    if not parts.ng.any():
+        msg = "no part of the split to choose on is defective, so no escape rate can be measured there"
+        raise DatasetError(msg)
+    if good and parts.ng.all():
+        msg = (
+            "no part of the split to choose on is good, so overkill is not measurable and has no cost; add good parts "
+            "(--templates-as-good where there are templates), or choose by --escape-rate"
+        )
+        raise DatasetError(msg)
+
+
+def _common(parts: Parts, worth: Callable[[PartRates], Worth], *, highest: bool) -> float:
+    """The common threshold of the least worth; of equal ones the highest or, for costs, the middle of them."""
+    candidates = _candidates(parts.best.max(axis=1, initial=0.0))
+    values = [worth(rates) for rates in sweep(parts, candidates)]
+    best = [threshold for threshold, value in zip(candidates, values, strict=True) if value == min(values)]
+    return best[-1] if highest else best[len(best) // 2]
+
+
+def _by_class(parts: Parts, common: float, worth: Callable[[PartRates], Worth]) -> tuple[list[float], list[str]]:
+    """Coordinate search from a common threshold; also names the classes that are shown too rarely to move."""
+    thresholds = [common] * len(parts.classes)
+    shown = parts.labelled[parts.ng].sum(axis=0)
+    frozen = [name for name, count in zip(parts.classes, shown, strict=True) if count < MIN_PARTS]
+    moving = [place for place, count in enumerate(shown) if count >= MIN_PARTS] if len(parts.classes) > 1 else []
+    now = worth(part_rates(parts, thresholds))
+    for _ in range(ROUNDS):
+        before = now
+        for place in moving:
+            thresholds[place], now = _moved(parts, thresholds, place, worth)
+        if now == before:
+            break
+    return thresholds, frozen if moving else []
+
+
+def _moved(
+    parts: Parts, thresholds: Sequence[float], place: int, worth: Callable[[PartRates], Worth]
+) -> tuple[float, Worth]:
+    """The nearest threshold of one class that is worth most, the others kept."""
+    own = thresholds[place]
+    best, now = own, worth(part_rates(parts, thresholds))
+    every = _candidates(parts.best[:, place])
+    few = every[:: max(1, len(every) // MOST_TRIED)]
+    for candidate in sorted(few, key=lambda value: abs(value - own)):
+        value = worth(part_rates(parts, [*thresholds[:place], candidate, *thresholds[place + 1 :]]))
+        if value < now:
+            best, now = candidate, value
+    return best, now
+
+
+def _candidates(scores: FloatArray) -> list[float]:
+    """Every threshold that can make a difference, rising, of few digits: just reached by a score, or just above it."""
+    step = 10.0**-_DECIMALS
+    floors = np.floor(np.asarray(scores, np.float64) / step + 1e-6) * step
+    every = np.clip(np.concatenate([floors, floors + step, [LOWEST, HIGHEST]]), LOWEST, HIGHEST)
+    return [float(value) for value in np.unique(every.round(_DECIMALS))]
+
+
+def _point(parts: Parts, thresholds: Sequence[float], how: str, notes: Sequence[str]) -> OperatingPoint:
+    named = dict(zip(parts.classes, (round(value, _DECIMALS) for value in thresholds), strict=True))
+    return OperatingPoint(named, how, part_rates(parts, thresholds), tuple(notes))
+
+
+def _frozen_note(frozen: Sequence[str]) -> list[str]:
+    if not frozen:
+        return []
+    return [f"Fewer than {MIN_PARTS} defective parts show {', '.join(frozen)}: the common threshold is kept there."]
+
+
+def _escape_notes(wanted: float, rates: PartRates, allowed: int) -> list[str]:
+    notes = []
+    if rates.escape.count > allowed:
+        notes.append(f"No threshold lets as few as {percent(wanted)} escape; this is the one with the fewest.")
+    if not rates.overkill.total:
+        notes.append("No good parts to choose on: what the thresholds reject of good parts is not measurable.")
+    if 0 < wanted < 1 and rates.escape.total < (enough := needed(wanted)):
+        total = rates.escape.total
+        notes.append(f"{total} defective parts cannot show {percent(wanted)}; that takes {enough:,} without an escape.")
+    return notes

@@ -1,0 +1,158 @@
+"""Plots of a report as inline SVG: text takes the colour of the page, so they are legible on light and dark."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from edgevision.errors import DatasetError
+from edgevision.evaluation.evaluate import SWEEP, Results
+
+_INK = "#010203"  # becomes the page's text colour
+_ESCAPE, _OVERKILL, _POINT = "#d9534f", "#4c8fd6", "#d99a1c"
+_COLOURS = (
+    "#4c8fd6",
+    "#d99a1c",
+    "#3a9d6e",
+    "#d9534f",
+    "#9a6fd0",
+    "#c76aa5",
+    "#8a7a5c",
+    "#5fa8a8",
+    "#a0a83c",
+    "#888888",
+)
+_DASHES = ("-", "--", ":", "-.")
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#888888",
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+}
+_MOST_CURVES = 10
+
+
+def sweep_plot(results: Results) -> str:
+    """Escape and overkill against a common threshold, percent; the point in use is marked."""
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": "sweep"}):
+        figure, axes = _figure(5.6, 3.1)
+        lines = (
+            ("escape", _ESCAPE, [rates.escape.value for rates in results.sweep], "-"),
+            ("overkill", _OVERKILL, [rates.overkill.value for rates in results.sweep], "--"),
+        )
+        for label, colour, values, dash in lines:
+            if values[0] is not None:
+                axes.plot(SWEEP, 100 * np.array(values, np.float64), dash, color=colour, label=label, linewidth=1.8)
+        used = [results.thresholds[index] for index in results.parts.label] or [0.0]
+        low, high = min(used), max(used)
+        if high - low > 1e-6:  # noqa: PLR2004 - not one common threshold
+            axes.axvspan(low, high, color=_POINT, alpha=0.15, linewidth=0)
+        middle = (low + high) / 2
+        axes.axvline(middle, color=_POINT, linewidth=1.2)
+        for rate, colour in ((results.rates.escape, _ESCAPE), (results.rates.overkill, _OVERKILL)):
+            if rate.value is not None:
+                axes.plot([middle], [100 * rate.value], "o", color=colour, markeredgecolor=_POINT, markersize=8)
+        axes.plot([], [], "o", color="none", markeredgecolor=_POINT, label="thresholds in use")
+        axes.set(xlabel="threshold for all classes", ylabel="% of parts", xlim=(0, 1), ylim=(-2, 102))
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=3, fontsize=9, columnspacing=1.2)
+        return _svg(figure)
+
+
+def curves_plot(results: Results) -> str:
+    """Precision against recall at IoU 0.5, a line a class."""
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": "curves"}):
+        figure, axes = _figure(5.6, 3.6)
+        recall = np.linspace(0, 1, 101)
+        shown = sorted(results.coco.curves.items(), key=lambda item: np.mean(item[1]))[:_MOST_CURVES]
+        for place, (name, precision) in enumerate(shown):
+            dash = _DASHES[place // 3 % len(_DASHES)]
+            label = f"{name} {np.mean(precision):.3f}"
+            axes.plot(recall, precision, dash, color=_COLOURS[place], label=label, linewidth=1.6)
+        axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03))
+        axes.legend(loc="lower left", fontsize=9)
+        return _svg(figure)
+
+
+def training_plot(file: Path) -> str:
+    """Losses and mAP by epoch.
+
+    Args:
+        file: CSV with a column ``epoch``, and others whose names hold ``loss`` or ``mAP``.
+
+    Raises:
+        DatasetError: It cannot be read, or has no such columns.
+    """
+    columns = _read_curves(file)
+    epochs = columns["epoch"]
+    losses = {name: values for name, values in columns.items() if "loss" in name.lower()}
+    scores = {name: values for name, values in columns.items() if "map" in name.lower()}
+    if not losses and not scores:
+        msg = f"{file}: no column has loss or mAP in its name; there is {', '.join(columns)}"
+        raise DatasetError(msg)
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": "training"}):
+        figure = Figure(figsize=(6.4, 3.0), layout="constrained")
+        for place, (title, lines) in enumerate((("loss", losses), ("mAP", scores))):
+            axes = figure.add_subplot(1, 2, place + 1)
+            axes.set(title=title, xlabel="epoch")
+            for number, (name, values) in enumerate(lines.items()):
+                dash = "-" if "train" in name or place else "--"
+                axes.plot(epochs, values, dash, color=_COLOURS[number % len(_COLOURS)], label=name, linewidth=1.5)
+            if lines:
+                axes.legend(fontsize=8)
+        return _svg(figure)
+
+
+def _read_curves(file: Path) -> Mapping[str, Sequence[float]]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            rows = list(csv.DictReader(text, skipinitialspace=True))
+        names = [name for name in (rows[0] if rows else {}) if name]
+        columns = {name.strip(): [float(row[name]) for row in rows] for name in names}
+    except OSError as exc:
+        msg = f"{file}: cannot be read: {exc.strerror}"
+        raise DatasetError(msg) from exc
+    except (TypeError, ValueError) as exc:
+        msg = f"{file}: not a table of numbers: {exc}"
+        raise DatasetError(msg) from exc
+    if "epoch" not in columns:
+        msg = f"{file}: expected a column epoch, got {', '.join(columns) or 'nothing'}"
+        raise DatasetError(msg)
+    return columns
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _svg(figure: Figure) -> str:
+    """The bare ``<svg>`` element, as wide as the page lets it be."""
+    figure.patch.set_alpha(0)
+    for axes in figure.axes:
+        axes.patch.set_alpha(0)
+    room = io.StringIO()
+    figure.savefig(room, format="svg", metadata={"Date": None, "Creator": None})
+    text = room.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 role="img"', text, count=1)
+    return text.replace(_INK, "currentColor")

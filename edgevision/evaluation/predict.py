@@ -1,0 +1,183 @@
+"""Runs a detector over labelled pictures."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from edgevision.datasets.base import DataSet, Finding, Sample
+from edgevision.errors import DatasetError, ImageError
+from edgevision.inference.base import Detector
+from edgevision.inference.preprocess import single_batch
+from edgevision.sources.images import read_image
+from edgevision.sources.media import ArrayPixels
+from edgevision.types import Detections, Frame, FrameTime, Image, IntArray
+
+LOWEST_SCORE = 0.001  # as COCO results are commonly made; an average precision needs the low scores too
+MOST_DETECTIONS = 300  # a picture, the best first
+DECODERS = 2  # threads that read pictures while the model runs
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Labelled pictures with what a detector saw in them.
+
+    Attributes:
+        data: The pictures that could be read. Boxes are cut to their picture, and those of which nothing is left are
+            dropped; classes that only the detector knows follow the data set's own.
+        found: One item a picture, source pixels of the upright picture, labels of ``data``.
+        brightness: Mean grey value of each picture, 0..255.
+        unreadable: The pictures that could not be used, and why.
+        notes: What the reader of the numbers should know, a sentence each.
+    """
+
+    data: DataSet
+    found: tuple[Detections, ...]
+    brightness: tuple[float, ...]
+    unreadable: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def of(self, wanted: Callable[[Sample], bool]) -> Predictions:
+        """The pictures that ``wanted`` says yes to."""
+        at = [place for place, sample in enumerate(self.data.samples) if wanted(sample)]
+        data = replace(self.data, samples=tuple(self.data.samples[place] for place in at))
+        found, brightness = tuple(self.found[place] for place in at), tuple(self.brightness[place] for place in at)
+        return replace(self, data=data, found=found, brightness=brightness)
+
+
+def predict(detector: Detector, data: DataSet, *, advance: Advance | None = None) -> Predictions:
+    """Run a detector over every picture of a data set.
+
+    The detector must have been opened with low thresholds (``open_model`` does so), or an average precision comes out
+    too small.
+
+    Args:
+        detector: The model.
+        data: Labelled pictures.
+        advance: Told how many pictures are done, each time that some are.
+
+    Raises:
+        DatasetError: There are no pictures, none can be read, or the classes do not fit.
+        BackendError: The model failed.
+    """
+    if not data.samples:
+        msg = f"{data.root}: there are no pictures to evaluate on"
+        raise DatasetError(msg)
+    known, label, notes = _classes(detector.classes, data)
+    samples: list[Sample] = []
+    found: list[Detections] = []
+    brightness: list[float] = []
+    unreadable: list[Finding] = []
+    pictures = _read_ahead(data.samples)
+    while chunk := list(islice(pictures, max(1, detector.max_batch))):
+        good = [(sample, image) for sample, image in chunk if not isinstance(image, Finding)]
+        unreadable += [image for _, image in chunk if isinstance(image, Finding)]
+        if good:
+            answers = detector.infer(single_batch([_frame(*item) for item in good], detector.input))
+            found += [_mapped(answer, label) for answer in answers]
+            samples += [_cut(sample) for sample, _ in good]
+            brightness += [float(image.mean()) for _, image in good]
+        if advance is not None:
+            advance(len(chunk))
+    if not samples:
+        msg = f"none of {len(data)} pictures can be used; the first: {unreadable[0].message}"
+        raise DatasetError(msg)
+    lost = sum(len(sample) for sample in data.samples) - sum(len(sample) for sample in samples)
+    if lost and not unreadable:
+        notes = (*notes, f"{lost} labelled boxes lie outside of their picture and are not counted.")
+    return Predictions(
+        replace(data, classes=known, samples=tuple(samples)), tuple(found), tuple(brightness), tuple(unreadable), notes
+    )
+
+
+def coco_results(predictions: Predictions) -> list[dict[str, object]]:
+    """COCO results form: ``image_id`` is the picture's name in the data set, ``bbox`` is x, y, width, height in px."""
+    rows: list[dict[str, object]] = []
+    for sample, found in zip(predictions.data.samples, predictions.found, strict=True):
+        name = predictions.data.name(sample.file)
+        for (x1, y1, x2, y2), score, label in zip(
+            found.xyxy.tolist(), found.score.tolist(), found.label.tolist(), strict=True
+        ):
+            box = [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)]
+            rows.append({"image_id": name, "category_id": label, "bbox": box, "score": round(score, 5)})
+    return rows
+
+
+def thresholds_of(classes: Sequence[str], named: Mapping[str, float]) -> tuple[float, ...]:
+    """Minimum score of each class; ``default`` holds for the classes not named."""
+    return tuple(named.get(name, named.get("default", 0.25)) for name in classes)
+
+
+def _classes(model: Sequence[str], data: DataSet) -> tuple[tuple[str, ...], IntArray, tuple[str, ...]]:
+    """The classes of both, the place of each of the model's among them, and what is to say about it.
+
+    Raises:
+        DatasetError: The data set has boxes of a class that the model does not know.
+    """
+    used = [name for name, count in zip(data.classes, data.counts(), strict=True) if count]
+    missing = [name for name in used if name not in model]
+    if missing or not set(model) & set(data.classes):
+        strange = missing or list(data.classes)
+        msg = f"the model does not know {', '.join(strange)}; it knows {', '.join(model)} (classes go by their name)"
+        raise DatasetError(msg)
+    more = [name for name in model if name not in data.classes]
+    known = (*data.classes, *more)
+    notes = (
+        (f"The labels do not know {', '.join(more)}: what the model reports of it counts as false.",) if more else ()
+    )
+    return known, np.array([known.index(name) for name in model], np.int64), notes
+
+
+def _mapped(found: Detections, label: IntArray) -> Detections:
+    best = np.argsort(-found.score, kind="stable")[:MOST_DETECTIONS]
+    return Detections(found.xyxy[best], found.score[best], label[found.label[best]])
+
+
+def _cut(sample: Sample) -> Sample:
+    """Its boxes cut to the picture; what lies outside is dropped."""
+    width, height = sample.size
+    xyxy = np.clip(sample.xyxy, 0, np.array([width, height, width, height], np.float32)).astype(np.float32)
+    stay = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
+    origins = tuple(item for item, kept in zip(sample.origins, stay, strict=False) if kept)
+    return replace(sample, xyxy=xyxy[stay], label=sample.label[stay], origins=origins)
+
+
+def _frame(sample: Sample, image: Image) -> Frame:
+    time = FrameTime(datetime.fromtimestamp(0, timezone.utc), 0.0, "file")
+    return Frame("evaluation", 0, time, ArrayPixels(image), name=str(sample.file))
+
+
+def _read_ahead(samples: Sequence[Sample]) -> Iterator[tuple[Sample, Image | Finding]]:
+    """Pictures in order, read by threads a few ahead."""
+    waiting: deque[tuple[Sample, Future[Image | Finding]]] = deque()
+    with ThreadPoolExecutor(DECODERS, "evaluation-read") as pool:
+        for sample in samples:
+            waiting.append((sample, pool.submit(_read, sample)))
+            if len(waiting) > 4 * DECODERS:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+
+
+def _read(sample: Sample) -> Image | Finding:
+    name = str(Path(sample.file))
+    try:
+        image = read_image(sample.file)
+    except ImageError as exc:
+        return Finding("unreadable", "error", name, str(exc).removeprefix(f"{name}: "))
+    size = (image.shape[1], image.shape[0])
+    if size != tuple(sample.size):
+        have, said = (f"{width}x{height}" for width, height in (size, sample.size))
+        return Finding("size", "error", name, f"the picture is {have} px, its labels are for {said} px")
+    return image

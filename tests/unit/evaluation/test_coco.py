@@ -1,0 +1,136 @@
+"""COCO's numbers are those of pycocotools."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from edgevision.bundle import read_bundle
+from edgevision.datasets.base import DataSet, Sample
+from edgevision.evaluation.coco import coco_result, coco_rows, coco_truth, size_names
+from edgevision.evaluation.model import open_model
+from edgevision.evaluation.predict import Predictions, predict
+from edgevision.scenes.pcb_defects import KINDS
+from edgevision.training.pcb_data import drawn_picture
+from edgevision.types import Detections
+
+BUNDLE = Path(__file__).parents[3] / "models" / "pcb-defects"
+
+
+def judged(predictions: Predictions) -> np.ndarray[Any, Any]:
+    """Precision of pycocotools, (10, 101, classes, sizes)."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO()
+        truth.dataset = coco_truth(predictions)
+        truth.createIndex()
+        judge = COCOeval(truth, truth.loadRes(coco_rows(predictions)), "bbox")
+        judge.params.maxDets = [1, 10, 300]
+        judge.evaluate()
+        judge.accumulate()
+    return np.asarray(judge.eval["precision"])[..., -1]
+
+
+def mean(values: np.ndarray[Any, Any]) -> float | None:
+    return float(values[values > -1].mean()) if (values > -1).any() else None
+
+
+def check(predictions: Predictions) -> None:
+    theirs, ours = judged(predictions), coco_result(predictions)
+
+    def same(mine: float | None, other: float | None) -> None:
+        assert mine == (None if other is None else pytest.approx(other, abs=1e-6))
+
+    same(ours.overall.map50, mean(theirs[0, :, :, 0]))
+    same(ours.overall.map50_95, mean(theirs[..., 0]))
+    for index, name in enumerate(predictions.data.classes):
+        same(ours.by_class[name].map50, mean(theirs[0, :, index, 0]))
+        same(ours.by_class[name].map50_95, mean(theirs[:, :, index, 0]))
+    for place, name in enumerate(("small", "medium", "large"), start=1):
+        same(ours.by_size[name].map50, mean(theirs[0, :, :, place]))
+        same(ours.by_size[name].map50_95, mean(theirs[..., place]))
+
+
+def noisy(rng: np.random.Generator, pictures: int, classes: int) -> Predictions:
+    """Labels of all sizes with detections near them, doubled, of a wrong class or anywhere; many scores are equal."""
+    samples, found = [], []
+    for number in range(pictures):
+        count = int(rng.integers(0, 12))
+        corner, side = rng.uniform(0, 400, (count, 2)), rng.uniform(5, 200, (count, 2))
+        truth = np.concatenate([corner, corner + side], axis=1).astype(np.float32)
+        label = rng.integers(0, classes, count)
+        samples.append(Sample(Path(f"{number}.png"), (640, 640), truth, label))
+        near = np.repeat(truth, 3, axis=0) + rng.normal(0, 6, (3 * count, 4)).astype(np.float32)
+        near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
+        names = np.where(rng.random(3 * count) < 0.2, rng.integers(0, classes, 3 * count), np.repeat(label, 3))
+        found.append(Detections(near, rng.random(3 * count).round(2).astype(np.float32), names))
+    data = DataSet(tuple(f"class {index}" for index in range(classes)), tuple(samples))
+    return Predictions(data, tuple(found), (0.0,) * pictures)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_random_detections_as_pycocotools_sees_them(seed: int) -> None:
+    check(noisy(np.random.default_rng(seed), 25, 4))
+
+
+def test_more_than_a_hundred_detections_count() -> None:
+    rng = np.random.default_rng(7)
+    corner = rng.uniform(0, 600, (250, 2))
+    truth = np.concatenate([corner, corner + 12], axis=1).astype(np.float32)
+    label = np.zeros(250, np.int64)
+    sample = Sample(Path("a.png"), (640, 640), truth, label)
+    found = Detections(truth, rng.random(250).astype(np.float32), label)
+    predictions = Predictions(DataSet(("dot",), (sample,)), (found,), (0.0,))
+    check(predictions)
+    assert coco_result(predictions).overall.map50 == pytest.approx(1.0)
+
+
+def test_a_real_model_on_drawn_boards_as_pycocotools_sees_it(tmp_path: Path) -> None:
+    import cv2
+
+    samples = []
+    for seed in range(8):
+        picture, labels = drawn_picture(910_000 + seed)
+        file = tmp_path / f"{seed}.png"
+        cv2.imwrite(str(file), picture)
+        boxes = np.array([box for _, box in labels], np.float32).reshape(-1, 4)
+        index = np.array([KINDS.index(kind) for kind, _ in labels], np.int64)
+        samples.append(Sample(file, (picture.shape[1], picture.shape[0]), boxes, index))
+    detector = open_model(BUNDLE, device="cpu")
+    predictions = predict(detector, DataSet(tuple(KINDS), tuple(samples), root=tmp_path))
+    detector.close()
+    check(predictions)
+    assert (coco_result(predictions).overall.map50 or 0) > 0.9
+
+
+def test_real_boards_as_pycocotools_sees_them(data_dir: Path) -> None:
+    from edgevision.datasets.formats import read_dataset
+
+    data = read_dataset(data_dir / "deeppcb", "deeppcb")
+    few = replace(data, samples=tuple(data.where(lambda sample: sample.columns["board"] == "77000").samples[:20]))
+    detector = open_model(BUNDLE, device="cpu")
+    predictions = predict(detector, few)
+    detector.close()
+    check(predictions)
+    assert (coco_result(predictions).overall.map50 or 0) > 0.85
+    assert read_bundle(BUNDLE).manifest.thresholds["default"] > predictions.found[0].score.min()
+
+
+def test_nothing_labelled_and_nothing_seen(labels: Any, dets: Any, preds: Any) -> None:
+    nothing = coco_result(preds([(labels([]), dets([]))]))
+    assert nothing.overall.map50 is None
+    assert nothing.curves == {}
+    blind = coco_result(preds([(labels([(0, 0, 10, 10, 0)]), dets([]))]))
+    assert blind.overall.map50 == 0.0
+    assert blind.by_class["short"].map50 is None
+
+
+def test_sizes_are_cocos() -> None:
+    assert size_names([31.9**2, 32.1**2, 95.9**2, 96.1**2]) == ["small", "medium", "medium", "large"]

@@ -1,0 +1,71 @@
+"""Exact intervals and the answers to claims."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from edgevision.evaluation.intervals import Rate, judge_claim, lower_bound, needed, percent, two_sided, upper_bound
+
+
+def test_no_escape_in_30_parts_shows_less_than_nine_and_a_half_percent() -> None:
+    assert upper_bound(0, 30) == pytest.approx(0.095, abs=5e-4)
+    assert percent(upper_bound(0, 30)) == "9.5 %"
+
+
+@pytest.mark.parametrize(("claimed", "parts"), [(0.01, 299), (0.001, 2995), (0.05, 59)])
+def test_the_rule_of_zero_failures(claimed: float, parts: int) -> None:
+    assert needed(claimed) == parts
+    assert upper_bound(0, parts) < claimed <= upper_bound(0, parts - 1)
+
+
+def test_a_failure_asks_for_more_parts() -> None:
+    assert needed(0.01, 1) == 473
+    assert needed(0.01, 0) < needed(0.01, 1) < needed(0.01, 2)
+
+
+def test_known_interval() -> None:
+    # Clopper and Pearson's own chart, and any table: 8 of 20
+    assert two_sided(8, 20) == pytest.approx((0.1912, 0.6395), abs=1e-4)
+    assert two_sided(0, 0) == (0.0, 1.0)
+    assert two_sided(5, 5)[1] == 1.0
+
+
+@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_bounds_are_where_the_binomial_tail_is_five_percent(counted: tuple[int, int]) -> None:
+    count, total = counted
+    if count < total:
+        assert binom.cdf(count, total, upper_bound(count, total)) == pytest.approx(0.05, rel=1e-6)
+    if count:
+        assert binom.sf(count - 1, total, lower_bound(count, total)) == pytest.approx(0.05, rel=1e-6)
+
+
+def test_claims_are_answered_in_words() -> None:
+    good = judge_claim("escape rate", Rate(0, 299), 0.01, "defective parts")
+    assert good.supported
+    assert good.words.startswith("Supported: escape rate below 1 %")
+    small = judge_claim("escape rate", Rate(0, 30), 0.01, "defective parts")
+    assert not small.supported
+    assert "only shows less than 9.5 %" in small.words
+    assert "299 are needed" in small.words
+    bad = judge_claim("escape rate", Rate(9, 30), 0.01, "defective parts")
+    assert "is itself not below it" in bad.words
+    none = judge_claim("overkill rate", Rate(0, 0), 0.01, "good parts")
+    assert none.words == "Refused: overkill rate below 1 % cannot be judged without good parts."
+    assert none.bound is None
+
+
+def test_wrong_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="0 <= count <= total"):
+        Rate(3, 2)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        needed(0.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(0, "0 %"), (1, "100 %"), (0.0095, "0.95 %"), (0.0951, "9.5 %"), (0.5, "50 %"), (0.1, "10 %")]
+)
+def test_percent(value: float, words: str) -> None:
+    assert percent(value) == words

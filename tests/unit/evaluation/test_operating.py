@@ -1,0 +1,95 @@
+"""Thresholds for a wanted escape rate or the least cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgevision.errors import DatasetError
+from edgevision.evaluation.operating import Costs, choose_for_cost, choose_for_escape, expected_cost
+from edgevision.evaluation.parts import Parts, part_rates, parts_of
+
+EQUAL = Costs(escape=100, overkill=1, ng_share=0.05)
+
+
+def made(ng: list[bool], best: Any, labelled: Any = None) -> Parts:
+    array = np.array(best, np.float32).reshape(len(ng), -1)
+    names, classes = tuple(map(str, range(len(ng)))), tuple("abc"[: array.shape[1]])
+    shown = np.tile(np.array(ng)[:, None], (1, array.shape[1])) if labelled is None else np.array(labelled)
+    return Parts(names, classes, np.arange(array.shape[1]), np.array(ng), array, shown, np.arange(len(ng)))
+
+
+def test_the_largest_threshold_that_lets_no_more_escape() -> None:
+    parts = made([True] * 10 + [False] * 2, [[0.1 * step] for step in range(1, 11)] + [[0.05], [0.95]])
+    none = choose_for_escape(parts, 0.0)
+    assert none.thresholds == {"a": 0.1}
+    two = choose_for_escape(parts, 0.2)
+    assert two.thresholds == {"a": 0.3}
+    assert two.chosen_on is not None
+    assert (two.chosen_on.escape.count, two.chosen_on.overkill.count) == (2, 1)
+
+
+def test_one_class_moves_where_it_saves_good_parts_and_no_further() -> None:
+    ng = [True] * 40 + [False] * 20
+    best = [[0.6, 0.0]] * 20 + [[0.0, 0.9]] * 20 + [[0.0, 0.7]] * 20
+    chosen = choose_for_escape(made(ng, best), 0.0)
+    assert chosen.thresholds["a"] == pytest.approx(0.6)
+    assert 0.7 < chosen.thresholds["b"] < 0.71
+    assert chosen.chosen_on is not None
+    assert chosen.chosen_on.overkill.count == 0
+
+
+def test_a_class_that_few_parts_show_keeps_the_common_threshold() -> None:
+    ng = [True] * 40 + [False] * 20
+    best = [[0.6, 0.0]] * 20 + [[0.0, 0.9]] * 20 + [[0.0, 0.7]] * 20
+    labelled = [[True, index < 19] for index in range(40)] + [[False, False]] * 20
+    chosen = choose_for_escape(made(ng, best, labelled), 0.0)
+    assert chosen.thresholds["b"] == chosen.thresholds["a"]
+    assert "Fewer than 20 defective parts show b" in chosen.notes[0]
+
+
+def test_a_defect_that_nothing_sees_is_told() -> None:
+    chosen = choose_for_escape(made([True] * 3, [[0.0], [0.5], [0.6]]), 0.1)
+    assert any("No threshold lets as few as 10 % escape" in note for note in chosen.notes)
+    assert any("not measurable" in note for note in chosen.notes)
+    assert any("3 defective parts cannot show 10 %; that takes 29" in note for note in chosen.notes)
+
+
+def test_the_least_cost_weighs_both_mistakes() -> None:
+    ng, best = [True, True, False, False], [[0.2], [0.8], [0.3], [0.1]]
+    dear = choose_for_cost(made(ng, best), Costs(escape=1000, overkill=1, ng_share=0.5))
+    cheap = choose_for_cost(made(ng, best), Costs(escape=1, overkill=1000, ng_share=0.5))
+    assert dear.chosen_on is not None
+    assert cheap.chosen_on is not None
+    assert (dear.chosen_on.escape.count, dear.chosen_on.overkill.count) == (0, 1)
+    assert (cheap.chosen_on.escape.count, cheap.chosen_on.overkill.count) == (1, 0)
+    assert 0.3 < cheap.thresholds["a"] < 0.8
+    assert "0.25 a part" in dear.how
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31))
+def test_choosing_is_never_worse_than_any_common_threshold(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ng = [*map(bool, rng.random(60) < 0.6), True, False]
+    best = rng.random((62, 3)).round(1) * np.where(ng, 1.0, 0.7)[:, None]
+    parts = made(ng, best)
+    chosen = choose_for_cost(parts, EQUAL)
+    assert chosen.chosen_on == part_rates(parts, list(chosen.thresholds.values()))
+    cost = expected_cost(part_rates(parts, list(chosen.thresholds.values())), EQUAL)
+    assert all(cost <= expected_cost(part_rates(parts, [t] * 3), EQUAL) + 1e-9 for t in np.linspace(0.001, 1, 60))
+    wanted = choose_for_escape(parts, 0.1)
+    assert wanted.chosen_on is not None
+    if not any("No threshold" in note for note in wanted.notes):
+        assert (wanted.chosen_on.escape.value or 0) <= 0.1
+
+
+def test_what_cannot_be_measured_cannot_be_chosen_by(scored: Any) -> None:
+    with pytest.raises(DatasetError, match="no part of the split to choose on is defective"):
+        choose_for_escape(parts_of(scored([(False, (0.5,))])), 0.1)
+    with pytest.raises(DatasetError, match="overkill is not measurable and has no cost"):
+        choose_for_cost(parts_of(scored([(True, (0.5,))])), EQUAL)
