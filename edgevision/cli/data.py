@@ -193,6 +193,28 @@ def convert(
 
 
 @app.command()
+def fuse(
+    path: Path = _PATH,
+    *,
+    out: Path = typer.Option(..., help="New folder."),
+    format_: str = _FORMAT,
+    columns: Path | None = _COLUMNS,
+    as_json: bool = _JSON,
+) -> None:
+    """Make one picture of each picture and its defect-free template: grey, grey, difference; a YOLO data set."""
+    from edgevision.cli.data_output import counted
+    from edgevision.datasets.fuse import fuse_dataset
+
+    data, name = _read(path, format_, columns)
+    with counted("pictures fused", len(data), quiet=as_json) as each:
+        count = fuse_dataset(data, out, each)
+    if as_json:
+        typer.echo(json.dumps({**_head(path, name, data), "out": str(out), "fused": count}))
+    else:
+        typer.echo(f"{count} of {len(data)} pictures fused with their templates in {out}")
+
+
+@app.command()
 def fingerprint(
     path: Path = _PATH, *, format_: str = _FORMAT, columns: Path | None = _COLUMNS, as_json: bool = _JSON
 ) -> None:
