@@ -191,28 +191,21 @@ def _card(results: Results, graph: Graph, settings: TrainSettings, data: DataSet
     start = f"the weights of `{model.weights.name}`" if model.weights else "newly drawn weights"
     if teacher := getattr(model, "teacher", None):
         start += f" with `{teacher.name}` as teacher"
-    classes = ", ".join(data.classes)
-    lines = [
-        f"# {settings.name}",
-        "",
-        f"Finds {classes}.",
-        "",
-        "## Intended use",
-        "",
+    use = (
         f"Pictures like those it was trained on (`{settings.data.path.name}`): same kind of part, camera, distance and "
-        "light. What it reaches elsewhere has not been measured.",
-        "",
-        "## How it was made",
-        "",
+        "light. What it reaches elsewhere has not been measured."
+    )
+    how = (
         f"`edgevision train`: {model.kind} {model.architecture} at {settings.image_size} px from {start}; "
         f"at most {settings.stop.epochs} epochs, {settings.optimiser.kind} from {settings.optimiser.rate:g} "
-        f"({settings.schedule.kind}), batch {settings.batch}, seed {settings.seed}.",
-        "",
-        card_sections(results).rstrip(),
-        "",
-        "## Licence",
-        "",
-        f"{graph.licence}." + (" See `LICENSE`." if graph.licence.startswith("AGPL") else ""),
-        "",
-    ]
-    return "\n".join(lines)
+        f"({settings.schedule.kind}), batch {settings.batch}, seed {settings.seed}."
+    )
+    licence = f"{graph.licence}." + (" See `LICENSE`." if graph.licence.startswith("AGPL") else "")
+    sections = (
+        f"# {settings.name}\n\nFinds {', '.join(data.classes)}.",
+        f"## Intended use\n\n{use}",
+        f"## How it was made\n\n{how}",
+        card_sections(results).strip(),
+        f"## Licence\n\n{licence}\n",
+    )
+    return "\n\n".join(sections)

@@ -12,7 +12,8 @@ def append_epoch(file: Path, epoch: Epoch) -> None:
     """Add a row; rows of this epoch and later ones, of a training that was broken off and resumed, are replaced."""
     rows = [row for row in read_curves(file) if row["epoch"] < epoch.number]
     values = {"epoch": float(epoch.number), "seconds": epoch.seconds, "rate": epoch.rate}
-    values |= {f"loss_{name.removesuffix('_loss')}": value for name, value in epoch.losses.items()} | epoch.metrics
+    values |= {f"loss_{name.removesuffix('_loss')}": value for name, value in epoch.losses.items()}
+    values |= dict(epoch.metrics)
     rows.append(values)
     names = list(dict.fromkeys(name for row in rows for name in row))
     aside = file.with_suffix(".writing")
@@ -40,7 +41,7 @@ def plot_curves(file: Path, picture: Path) -> None:
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     axes = figure.subplots(1, 3)
     losses = [name for name in (rows[0] if rows else {}) if name.startswith("loss_")]
-    panels = (
+    panels: tuple[tuple[str, list[str]], ...] = (
         ("training loss", losses),
         ("validation", [name for name in ("map50", "map50_95", "precision", "recall") if rows and name in rows[0]]),
         ("learning rate", ["rate"]),

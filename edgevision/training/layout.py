@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def _lines(sample: Sample) -> str:
     return "\n".join(lines)
 
 
-def _row(sample: Sample) -> dict[str, object]:
+def _row(sample: Sample) -> dict[str, Any]:
     template = None if sample.template is None else str(sample.template.resolve())
     boxes, labels = sample.xyxy.tolist(), sample.label.tolist()
     return {
@@ -102,8 +103,8 @@ def _row(sample: Sample) -> dict[str, object]:
     }
 
 
-def _sample(row: dict[str, object]) -> Sample:
-    width, height = row["size"]  # type: ignore[misc]
+def _sample(row: dict[str, Any]) -> Sample:
+    width, height = row["size"]
     boxes = np.asarray(row["xyxy"], np.float32).reshape(-1, 4)
-    template = Path(str(row["template"])) if row["template"] else None
-    return Sample(Path(str(row["file"])), (width, height), boxes, np.asarray(row["label"], np.int64), template=template)
+    template = Path(row["template"]) if row["template"] else None
+    return Sample(Path(row["file"]), (width, height), boxes, np.asarray(row["label"], np.int64), template=template)

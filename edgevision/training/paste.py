@@ -186,8 +186,9 @@ def _put(image: Image, crop: Crop, at: tuple[int, int]) -> FloatArray:
     inside[max(0, int(y1)) : int(np.ceil(y2)), max(0, int(x1)) : int(np.ceil(x2))] = 255
     if crop.without is not None:
         differs = np.abs(crop.pixels.astype(np.int16) - crop.without).max(axis=2) > DIFFERENT
-        inside &= cv2.dilate(differs.astype(np.uint8) * 255, np.ones((3, 3), np.uint8))
+        near = cv2.dilate(differs.astype(np.uint8) * 255, np.ones((3, 3), np.uint8))
+        inside &= np.asarray(near, np.uint8)
     share = cv2.blur(inside, (3, 3)).astype(np.float32)[..., None] / 255
     window = image[at[1] : at[1] + height, at[0] : at[0] + width]
     window[:] = np.clip(window + (crop.pixels.astype(np.float32) - window) * share + 0.5, 0, 255).astype(np.uint8)
-    return np.float32([x1 + at[0], y1 + at[1], x2 + at[0], y2 + at[1]])
+    return np.array([x1 + at[0], y1 + at[1], x2 + at[0], y2 + at[1]], np.float32)

@@ -93,14 +93,15 @@ class StopSettings(Settings):
     epochs: Whole = 100
     """Passes over the training pictures."""
     minutes: PositiveSeconds | None = None
-    """Wall clock; the schedule is stretched to end there."""
+    """Wall clock; with it `epochs` only says where to begin to count, and the schedule ends when time does."""
     patience_epochs: Whole = 30
     """Without a better validation for so many epochs."""
 
 
 class JudgeSettings(Settings):
-    """How thresholds are chosen on validation, and what the bundle shows of itself. Without an escape rate and costs
-    the common threshold of the best F1 on validation is taken.
+    """How thresholds are chosen on validation, and what the bundle shows of itself.
+
+    Without an escape rate and costs the common threshold of the best F1 on validation is taken.
     """
 
     escape_rate: Unit | None = None
@@ -182,8 +183,10 @@ class TrainSettings(Settings):
             if self.optimiser.kind == "musgd":
                 msg = "`optimiser.kind: musgd` comes with `model.kind: yolo` only; allowed here: all others"
                 raise ValueError(msg)
-            if self.class_weights:
-                msg = "`class_weights` works with `model.kind: yolo` only"
+            yolo_only = {"class_weights": self.class_weights > 0, "precision: fp16": self.precision == "fp16",
+                         "several devices": "," in self.devices}  # fmt: skip
+            if refused := [name for name, used in yolo_only.items() if used]:
+                msg = f"`{refused[0]}` works with `model.kind: yolo` only"
                 raise ValueError(msg)
         return self
 

@@ -15,15 +15,12 @@ from edgevision.datasets.base import DataSet
 from edgevision.errors import TrainingError
 from edgevision.training.augment import load_pipeline
 from edgevision.training.base import Graph, Watcher
-from edgevision.training.hardware import bf16_on_cpu
+from edgevision.training.hardware import IR_VERSION, OPSET, bf16_on_cpu, telling_memory
 from edgevision.training.layout import Layout
 from edgevision.training.quiet import hush
 from edgevision.training.settings import TrainSettings, YoloSettings
 
-OPSET = 17
-IR_VERSION = 8
 LICENCE = "AGPL-3.0-only"
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class YoloTrainer:
@@ -39,10 +36,10 @@ class YoloTrainer:
         if not isinstance(settings.model, YoloSettings):
             msg = f"{settings.model.kind}: not a YOLO"
             raise TypeError(msg)
-        if settings.precision == "auto" and settings.devices in {"auto", "cpu"} and not _has_gpu(settings.devices):
+        self._model = settings.model
+        if settings.precision == "auto" and not _has_gpu(settings.devices):
             settings = settings.model_copy(update={"precision": "bf16" if bf16_on_cpu() else "fp32"})
         self._settings = settings
-        self._model = settings.model
         self._folder = folder
         hush(folder / "yolo" / "home", fetch=self._model.fetch, trust=trust)
 
@@ -190,17 +187,12 @@ class YoloTrainer:
     def _told(self) -> Iterator[None]:
         """Where the library's exceptions become ours."""
         try:
-            yield
+            with telling_memory(self._settings):
+                yield
         except TrainingError:
             raise
-        except (RuntimeError, MemoryError) as exc:
+        except RuntimeError as exc:
             text = " ".join(str(exc).split())
-            if isinstance(exc, MemoryError) or any(sign in text.lower() for sign in _OUT_OF_MEMORY):
-                smaller = max(1, self._settings.batch // 2)
-                msg = (
-                    f"not enough memory for batch: {self._settings.batch} at image_size: {self._settings.image_size}; "
-                )
-                raise TrainingError(f"{msg}try batch: {smaller}, or a smaller image_size") from exc
             raise TrainingError(f"the training failed: {text[:400]}") from exc
         except OSError as exc:
             raise TrainingError(f"{exc.filename or self._folder}: {exc.strerror or exc}") from exc

@@ -76,6 +76,8 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
     """
 
     watcher: Watcher | None = None
+    last: Path
+    best: Path
 
     def __init__(self, cfg: Any = DEFAULT_CFG, overrides: Any = None, _callbacks: Any = None) -> None:  # noqa: ANN401
         self.ours = TrainSettings.model_validate_json(Path(os.environ[SETTINGS_FILE]).read_text("utf-8"))
