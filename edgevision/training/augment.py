@@ -21,7 +21,7 @@ from edgevision.types import FloatArray, Image, IntArray
 if TYPE_CHECKING:
     import albumentations
 
-PRESETS = ("inspection", "retail", "low_light")
+PRESETS = ("inspection", "retail", "low_light", "fused")
 KEPT_AREA = 0.3  # of a box; less of it left in the picture is no object to learn from any more
 _GROUPS = frozenset({"OneOf", "SomeOf", "Sequential"})
 _ROTATING = frozenset({"Affine", "Rotate", "SafeRotate", "ShiftScaleRotate"})

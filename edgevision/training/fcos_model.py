@@ -173,23 +173,25 @@ class Dense(nn.Module):  # type: ignore[misc]
         with torch.inference_mode():
             pixels = torch.zeros(1, 3, size, size)
             levels = list(model.backbone(pixels).values())
-            anchors = torch.cat([_anchors(level.shape[-2:], size) for level in levels])
+            anchors = torch.cat([_anchors(level.shape[-2:], size, 8 * 2**place) for place, level in enumerate(levels)])
         self.register_buffer("anchors", anchors.clone())
 
     def forward(self, pixels: Any) -> Any:  # noqa: ANN401 - tensors
         """Scores are √(class x centredness), as torchvision has them."""
         images = (pixels.float().permute(0, 3, 1, 2) - self.mean) * self.scale
         out = self.model.head(list(self.model.backbone(images).values()))
-        middle, stride = self.anchors[:, :2], self.anchors[:, 2:]
-        reach = out["bbox_regression"] * stride
+        middle, unit = self.anchors[:, :2], self.anchors[:, 2:]
+        reach = out["bbox_regression"] * unit
         corners = torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], dim=-1)
         score = torch.sqrt(torch.sigmoid(out["cls_logits"]) * torch.sigmoid(out["bbox_ctrness"]))
         return torch.cat([corners, score], dim=-1)
 
 
-def _anchors(shape: tuple[int, int], size: int) -> torch.Tensor:
-    """x, y and stride of every place of a level, (H * W, 3), as torchvision's generator lays them."""
+def _anchors(shape: tuple[int, int], size: int, unit: int) -> torch.Tensor:
+    """x, y and unit of reach of every place of a level, (H * W, 3), as torchvision's FCOS has them.
+
+    The unit is the level's nominal stride; places lie where the real one puts them.
+    """
     rows, columns = shape
-    down, across = size // rows, size // columns
-    y, x = torch.meshgrid(torch.arange(rows) * down, torch.arange(columns) * across, indexing="ij")
-    return torch.stack([x.flatten(), y.flatten(), torch.full((rows * columns,), across)], dim=1).float()
+    y, x = torch.meshgrid(torch.arange(rows) * (size // rows), torch.arange(columns) * (size // columns), indexing="ij")
+    return torch.stack([x.flatten(), y.flatten(), torch.full((rows * columns,), unit)], dim=1).float()
