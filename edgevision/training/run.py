@@ -29,6 +29,7 @@ from edgevision.training.base import Build, Watcher
 from edgevision.training.bundling import Made, make_bundle
 from edgevision.training.curves import plot_curves
 from edgevision.training.settings import TrainSettings
+from edgevision.training.tensorboard import logged
 
 SHOWN = 5  # of many problems
 NEAR = "near_duplicate"  # across splits: an error for a check, but what only looks alike must not stop a training
@@ -132,7 +133,8 @@ def run(
         _write_json(folder / "run.json", _environment(data, print_))
     if dry_run:
         return None
-    weights = trainer.fit(data, steps.watcher, resume=resume)
+    watcher = logged(steps.watcher, folder / "tensorboard") if settings.tensorboard else steps.watcher
+    weights = trainer.fit(data, watcher, resume=resume)
     plot_curves(folder / "curves.csv", folder / "curves.png")
     steps.say(f"trained: {weights}")
     graph = trainer.export_onnx(weights)

@@ -152,9 +152,13 @@ class TrainSettings(Settings):
     repeat: Whole = 1
     """How often an epoch shows each training picture."""
     optimiser: OptimiserSettings = OptimiserSettings()
+    """How weights are changed."""
     schedule: ScheduleSettings = ScheduleSettings()
+    """How the learning rate falls."""
     augment: AugmentSettings = AugmentSettings()
+    """How training pictures are varied."""
     stop: StopSettings = StopSettings()
+    """When to stop."""
     class_weights: Unit = 0.0
     """0: every box counts the same; 1: rare classes count as much as frequent ones; 0.5 is a good try; YOLO only."""
     ema: bool = True
@@ -168,8 +172,9 @@ class TrainSettings(Settings):
     seed: int = 0
     """Of everything drawn by chance."""
     judge: JudgeSettings = JudgeSettings()
+    """How thresholds are chosen."""
     tensorboard: bool = False
-    """Write TensorBoard logs too; needs `tensorboard`."""
+    """Write TensorBoard's logs too, into `tensorboard/` of the run."""
 
     @model_validator(mode="before")
     @classmethod

@@ -166,7 +166,13 @@ def test_no_pictures_to_validate_on(tmp_path: Path) -> None:
     "change",
     [
         {"optimiser": {"kind": "adagrad", "rate": 0.01}, "schedule": {"kind": "step", "step_epochs": 1}},
-        {"optimiser": {"kind": "sgd", "rate": 0.01}, "schedule": {"kind": "time"}, "class_weights": 0.5, "ema": False},
+        {
+            "optimiser": {"kind": "sgd", "rate": 0.01},
+            "schedule": {"kind": "time"},
+            "class_weights": 0.5,
+            "ema": False,
+            "tensorboard": True,
+        },
         {
             "model": {"kind": "yolo", "init": "kaiming_normal", "freeze": "backbone"},
             "augment": {"paste": 0.5, "mosaic": 0.5},
@@ -182,3 +188,4 @@ def test_options_train(squares: Path, trained: Path, tmp_path: Path, change: dic
     done = run(tmp_path, settings(squares, stop={"epochs": 1}, **change))
     assert done.returncode == 0, done.stderr
     assert read_bundle(tmp_path / "run" / "bundle").manifest.classes == ("red", "blue")
+    assert (tmp_path / "run" / "tensorboard").is_dir() == ("tensorboard" in change)
