@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu check format bench broker clean
+.PHONY: help demo test test-slow test-gpu test-train check format bench broker clean
 
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -18,6 +18,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo       the whole story on this machine: no camera, no broker, no GPU"
 	echo "make test       the tests; make test-slow: the long ones; make test-gpu: those that need a GPU"
+	echo "make test-train  trainings for real, in .venv-train"
 	echo "make check      ruff, mypy --strict, import-linter; make format: ruff's fixes and layout"
 	echo "make bench      benchmarks; make broker: an MQTT broker for development"
 	echo "make clean      remove $(VENV)"
@@ -38,6 +39,10 @@ test-slow: $(VENV)/.test
 test-gpu: .venv-gpu/.gpu
 	@.venv-gpu/bin/python -m pytest -m gpu --timeout 600 $(ARGS)
 
+# Ultralytics brings opencv-python, which fills the headless one's folder: training has an environment of its own.
+test-train: .venv-train/.train
+	@.venv-train/bin/python -m pytest -m train --timeout 900 $(ARGS)
+
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,7 +57,7 @@ bench: $(VENV)/.test
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 clean:
-	rm -rf $(VENV) .venv-gpu
+	rm -rf $(VENV) .venv-gpu .venv-train
 
 # A stamp says which extras are in; it ages with pyproject.toml. Extras only ever grow.
 %/.runtime: pyproject.toml
@@ -66,6 +71,10 @@ clean:
 %/.dev: pyproject.toml
 	@tools/install.sh "$*" "$(PYTHON)" '.[dev]'
 	touch $@ "$*/.runtime" "$*/.test"
+
+%/.train: pyproject.toml
+	@tools/install.sh "$*" "$(PYTHON)" '.[train,cpu]' pytest pytest-timeout hypothesis
+	touch $@
 
 %/.gpu: pyproject.toml
 	@tools/install.sh "$*" "$(PYTHON)" '.[gpu,broker,sink,export]' pytest pytest-timeout hypothesis jsonschema psutil

@@ -20,6 +20,7 @@
     ├── ConsumerError        what a consumer has seen cannot be kept; the same call may succeed later
     ├── EventError           bytes that are no event of the contract
     ├── DatasetError         labelled pictures that cannot be used
+    ├── TrainingError        a training cannot be done, or not go on
     ├── StationError         a trigger or actuator
     └── ImageError           a picture that cannot be read
 """
@@ -125,6 +126,10 @@ class EventError(EdgevisionError):
 
 class DatasetError(EdgevisionError):
     """Labelled pictures, or what belongs to them, cannot be used."""
+
+
+class TrainingError(EdgevisionError):
+    """A training cannot be done as it is set up, or not go on."""
 
 
 class StationError(EdgevisionError):

@@ -26,12 +26,13 @@ def camera_unit(
     ledger: TriggerLedger | None = None,
     station: StationSettings | None = None,
     live: bool = False,
+    recorded: bool = False,
     check: Callable[[Occurrence], None] = lambda _: None,
 ) -> CameraUnit:
     """A camera that is online."""
     settings = CameraSettings(source=Settings(), model="m", station=station or StationSettings())
     pipeline = CameraPipeline(name, Untracked(Untracked.Settings()), analyses, ledger, check=check)
     fingerprint = Fingerprint.of(settings, MODEL)
-    unit = CameraUnit(name, settings, source, pipeline, MODEL, live=live, fingerprint=fingerprint)
+    unit = CameraUnit(name, settings, source, pipeline, MODEL, live=live, recorded=recorded, fingerprint=fingerprint)
     unit.state = SourceState.ONLINE
     return unit

@@ -150,8 +150,11 @@ class Intervals:
             counts.peak = max(counts.peak, count)
 
     def finish(self) -> list[Payload]:
-        """The running interval as far as it got."""
-        return [] if self._start is None else self._payloads(self._start)
+        """The running interval as far as it got; if it goes on nevertheless, it is published as a higher revision."""
+        if self._start is None:
+            return []
+        closed, self._start = self._close(self._start), None
+        return closed
 
     def state(self) -> dict[str, Any]:
         """All that ``restore`` needs, JSON-able."""

@@ -87,7 +87,7 @@ class ResultWriter:
         return file.relative_to(self._root).as_posix() if file.is_relative_to(self._root) else file.as_posix()
 
     def _draw(self, name: str, result: PictureResult) -> None:
-        target = self._folder / "annotated" / Path(name.lstrip("/")).with_suffix(".jpg")
+        target = self._folder / "annotated" / f"{name.lstrip('/')}.jpg"  # a.png and a.bmp are two pictures
         target.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(target), annotated(result))
 

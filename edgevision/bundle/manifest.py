@@ -12,7 +12,7 @@ from edgevision.errors import BundleError
 
 MANIFEST = "bundle.yaml"
 
-Family = Literal["yolo", "yolo-e2e", "yolox"]
+Family = Literal["yolo", "yolo-e2e", "yolox", "dense-xyxy"]
 Precision = Literal["fp32", "fp16", "int8"]
 Target = Literal["cpu", "cuda", "tensorrt", "openvino"]
 

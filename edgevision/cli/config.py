@@ -7,6 +7,9 @@ from pathlib import Path
 
 import typer
 
+from edgevision.cli.writing import writing
+from edgevision.errors import EdgevisionError
+
 app = typer.Typer(help="Settings files: check, show, schema.", no_args_is_help=True)
 
 _FILE = typer.Argument(..., metavar="CONFIG", help="The daemon's settings file.")
@@ -56,14 +59,27 @@ def show(file: Path = _FILE) -> None:
 def schema(
     out: Path | None = typer.Option(None, help="Write to this file instead of the terminal."),
     *,
+    of: str = typer.Option("daemon", help="Whose settings: daemon or train."),
     markdown: bool = typer.Option(False, "--markdown", help="A page for people instead."),
 ) -> None:
-    """Print the JSON Schema of the daemon's settings, for editors, or a page that describes every key."""
-    from edgevision.daemon.registry import config_reference, config_schema
-
-    text = config_reference() if markdown else config_schema()
+    """Print the JSON Schema of settings, for editors, or a page that describes every key."""
+    text = _schema(of, markdown=markdown)
     if out is None:
         typer.echo(text, nl=False)
     else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
+        with writing(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(text, encoding="utf-8")
+
+
+def _schema(of: str, *, markdown: bool) -> str:
+    if of == "daemon":
+        from edgevision.daemon.registry import config_reference, config_schema
+
+        return config_reference() if markdown else config_schema()
+    if of == "train":
+        from edgevision.training.reference import train_reference, train_schema
+
+        return train_reference() if markdown else train_schema()
+    msg = f"--of {of} is not known; allowed: daemon, train"
+    raise EdgevisionError(msg)

@@ -96,7 +96,12 @@ def _settings(
 
     if protocol not in {"5", "3.1.1"}:
         raise ConfigError([Problem("--protocol", "", f"{protocol!r} is no MQTT version; allowed: 5, 3.1.1")])
-    document = {"host": host, "port": port or _USUAL_PORT[tls is not None], "protocol": protocol, "tls": tls}
+    document = {
+        "host": host,
+        "port": _USUAL_PORT[tls is not None] if port is None else port,
+        "protocol": protocol,
+        "tls": tls,
+    }
     document |= dict(zip(("username", "password"), login, strict=True))
     try:
         return MqttSettings.model_validate(document)

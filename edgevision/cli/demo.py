@@ -7,6 +7,8 @@ from pathlib import Path
 
 import typer
 
+from edgevision.cli.writing import writing
+
 
 def demo(
     *,
@@ -24,6 +26,9 @@ def demo(
 
     from edgevision.cli.demo_story import Story, table
 
+    if out is not None:
+        with writing(out):  # said now, not when all boards have gone by
+            out.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=as_json, highlight=False)
     story = Story(boards=boards, seed=seed, model=model, out=out)
     summary = story.play(console)

@@ -233,7 +233,6 @@ class Story:
 
     def _draw(self, folder: Path, board: Board, seen: Seen) -> None:
         """The board in mid-view: what was drawn as thin boxes, the verdict on top."""
-        folder.mkdir(parents=True, exist_ok=True)
         index = (board.first_full + board.last_full) // 2
         picture = self._scene.render(index)
         found = {event.data.label for event in seen.defects}

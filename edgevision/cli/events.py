@@ -10,6 +10,7 @@ import typer
 
 from edgevision.cli.connection import takes_broker
 from edgevision.cli.ending import until_told
+from edgevision.cli.writing import writing
 from edgevision.errors import ConfigError, Problem, PublishError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def tail(
     broker: MqttSettings,
     topics: list[str] = _TOPICS,
     idle_s: float | None = _IDLE,
-    count: int | None = typer.Option(None, help="End after so many events."),
+    count: int | None = typer.Option(None, min=1, help="End after so many events."),
     as_json: bool = typer.Option(False, "--json", help="Whole events, one a line."),
 ) -> None:
     """Print events as they come, typed, without duplicates, with every gap told."""
@@ -85,7 +86,7 @@ def sink(
     with until_told(), Consumer(broker, topics, client_id=client_id, share=share) as consumer:
         typer.echo(f"events of {broker.host}:{broker.port} go into {kind}; Ctrl-C ends it", err=True)
         pump(consumer, writer, pumped, idle_timeout_s=idle_s)
-    lost = sum(len(item.sequences) for item in missing(writer))
+    lost = sum(item.count for item in missing(writer))
     writer.close()
     typer.echo(f"{pumped.events} events written, {lost} missing between those that are there", err=True)
     raise typer.Exit(1 if lost else 0)
@@ -128,7 +129,8 @@ def contract(out: Path = typer.Option(..., help="Folder to write.")) -> None:
     """Write the JSON Schemas of all events and asyncapi.yaml."""
     from edgevision.events.asyncapi import write_contract
 
-    write_contract(out)
+    with writing(out):
+        write_contract(out)
     typer.echo(f"contract written to {out}")
 
 

@@ -17,7 +17,7 @@ def inspect(
     rules: Path | None = typer.Option(
         None, help="YAML file with `rules`, `regions`, `mm_per_px` as in the daemon's settings."
     ),
-    threads: int = typer.Option(0, min=0, help="Threads of the model; 0: one for each core."),
+    threads: int = typer.Option(0, min=0, max=256, help="Threads of the model; 0: one for each core."),
     annotate: bool = typer.Option(True, help="Draw annotated pictures."),
     as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON."),
 ) -> None:

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from edgevision import __version__
-from edgevision.cli import broker, config, demo, evaluate, events, inspect, models, run
+from edgevision.cli import broker, config, data, demo, evaluate, events, inspect, models, run, train
 from edgevision.errors import EdgevisionError
 from edgevision.logs import setup_logging
 
@@ -21,9 +21,11 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("inspect")(inspect.inspect)
+app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("broker")(broker.broker)
 app.add_typer(config.app, name="config")
+app.add_typer(data.app, name="data")
 app.add_typer(events.app, name="events")
 app.add_typer(models.app, name="models")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 
@@ -134,8 +134,11 @@ def _slug(name: str) -> str:
 
 
 def _family(text: str | None) -> Any:  # noqa: ANN401 - a literal, checked here
-    if text not in {None, "yolo", "yolo-e2e", "yolox"}:
-        msg = f"--family {text} is not known; allowed: yolo, yolo-e2e, yolox"
+    from edgevision.bundle import Family
+
+    allowed = get_args(Family)
+    if text is not None and text not in allowed:
+        msg = f"--family {text} is not known; allowed: {', '.join(allowed)}"
         raise EdgevisionError(msg)
     return text
 

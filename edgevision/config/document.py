@@ -78,11 +78,20 @@ def read_document(file: Path, environ: Mapping[str, str] | None = None) -> Docum
         where = f"{file}:{mark.line + 1}" if mark else str(file)
         reason = exc.problem if isinstance(exc, yaml.MarkedYAMLError) else str(exc).partition("\n")[0]
         raise ConfigError([Problem(where, "", f"is not valid YAML: {reason}")]) from exc
+    except RecursionError as exc:
+        raise _too_deep(file) from exc
     if not isinstance(root, yaml.MappingNode):
         what = "is empty" if root is None else "is a list" if isinstance(root, yaml.SequenceNode) else "is plain text"
         raise ConfigError([Problem(str(file), "", f"{what}; it must start with keys such as `site:`")])
-    document.data = _Reader(document, os.environ if environ is None else environ).value(root, ())
+    try:
+        document.data = _Reader(document, os.environ if environ is None else environ).value(root, ())
+    except RecursionError as exc:
+        raise _too_deep(file) from exc
     return document
+
+
+def _too_deep(file: Path) -> ConfigError:
+    return ConfigError([Problem(str(file), "", "is nested too deep, or an alias stands within what it stands for")])
 
 
 class _Reader:
@@ -109,13 +118,19 @@ class _Reader:
             return self._constructor.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as exc:
             text = exc.problem if isinstance(exc, yaml.MarkedYAMLError) else str(exc)
-            self._document.problem(path, f"cannot be read: {text}")
-            return None
+        except (LookupError, AttributeError):  # how PyYAML says that `!!bool perhaps` is none
+            text = f"it is no {node.tag.rpartition(':')[2]}"
+        self._document.problem(path, f"cannot be read: {text}")
+        return None
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[Any, Any]:
         self._refuse_twins(node, path)
         if any(key.tag == _MERGE for key, _ in node.value):
-            self._constructor.flatten_mapping(node)
+            try:
+                self._constructor.flatten_mapping(node)
+            except yaml.MarkedYAMLError as exc:
+                self._document.problem(path, f"cannot be merged: {exc.problem}")
+                return {}
         out: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             key = str(self._construct(key_node, path))
@@ -165,7 +180,9 @@ class _Reader:
     def _file(self, name: str, path: KeyPath) -> str:
         try:
             return (self._document.file.parent / name).read_text(encoding="utf-8").removesuffix("\n")
-        except (OSError, UnicodeDecodeError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+        except (OSError, ValueError) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) else str(exc)
+            if isinstance(exc, UnicodeDecodeError):  # its words would quote the secret
+                reason = "it is not UTF-8 text"
             self._document.problem(path, f"the secret's file {name} cannot be read: {reason}")
             return ""

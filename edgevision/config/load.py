@@ -27,6 +27,7 @@ _UNITS = {
     "_hours": "hours",
     "_per_px": "millimetres per pixel",
 }
+_TAGS = ("kind", "by")  # the keys that tell the members of a union apart
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -115,8 +116,15 @@ def _check_daemon(document: Document) -> None:
             )
     for name in models:
         bundle = _mapping(models, name).get("bundle")
-        if isinstance(bundle, str) and not (document.file.parent / Path(bundle).expanduser() / "bundle.yaml").is_file():
+        if isinstance(bundle, str) and not _is_bundle(document.file.parent, bundle):
             document.problem(("models", name, "bundle"), f"{bundle} is no model bundle (it has no bundle.yaml)")
+
+
+def _is_bundle(folder: Path, bundle: str) -> bool:
+    try:
+        return (folder / Path(bundle).expanduser() / "bundle.yaml").is_file()
+    except (OSError, RuntimeError):  # a name that is too long, the home folder of nobody
+        return False
 
 
 def _mapping(data: Any, key: str) -> dict[str, Any]:  # noqa: ANN401 - YAML is anything
@@ -134,9 +142,9 @@ def _note(document: Document, model: type[BaseModel], error: ErrorDetails) -> No
         document.problem(path, "is missing")
         return
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
-        tag = error.get("ctx", {}).get("tag")
-        given = "`kind` is missing" if tag is None else f"{tag!r} is not known"
-        document.problem((*path, "kind"), f"{given}; allowed: {', '.join(_allowed_kinds(model, error['loc']))}")
+        key, tag = _discriminator(error), error.get("ctx", {}).get("tag")
+        given = f"`{key}` is missing" if tag is None else f"{tag!r} is not known"
+        document.problem((*path, key), f"{given}; allowed: {', '.join(_allowed_kinds(model, error['loc'], key))}")
         return
     document.problem(path, f"{_given(document.data, path)}{_message(error, str(path[-1]) if path else '')}")
 
@@ -159,6 +167,7 @@ def _given(data: Any, path: KeyPath) -> str:  # noqa: ANN401 - YAML is anything
         except (KeyError, IndexError, TypeError):
             return ""
     secret = any("password" in str(key) or "secret" in str(key) or key == "url" for key in path)
+    secret = secret or (isinstance(data, str) and "@" in data)  # an address may carry a login
     return "" if secret or isinstance(data, dict | list) else f"{data!r} "
 
 
@@ -188,11 +197,16 @@ def _allowed_keys(model: type[BaseModel], loc: tuple[str | int, ...], given: str
     return f"{hint}allowed here: {', '.join(names)}"
 
 
-def _allowed_kinds(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+def _discriminator(error: ErrorDetails) -> str:
+    """The key that tells the members of a union apart, which pydantic writes in quotes."""
+    return str(error.get("ctx", {}).get("discriminator", "kind")).strip("'")
+
+
+def _allowed_kinds(model: type[BaseModel], loc: tuple[str | int, ...], tag: str) -> list[str]:
     owner: Any = model
     for key in loc:
         owner = _step(owner, key)
-    fields = [member.model_fields["kind"] for member in _models(owner) if "kind" in member.model_fields]
+    fields = [member.model_fields[tag] for member in _models(owner) if tag in member.model_fields]
     return [str(kind) for field in fields for kind in get_args(field.annotation)]
 
 
@@ -213,8 +227,7 @@ def _step(annotation: Any, key: str | int) -> Any:  # noqa: ANN401 - a type expr
         return _step(args[0], key) if origin is Annotated else args[-1]
     members = list(_models(annotation))
     for member in members:
-        tag = member.model_fields.get("kind")
-        if tag is not None and key in get_args(tag.annotation):
+        if any(key in get_args(member.model_fields[tag].annotation) for tag in _TAGS if tag in member.model_fields):
             return member
     fields = [member.model_fields[str(key)].annotation for member in members if key in member.model_fields]
     containers = [_step(item, key) for item in args if get_origin(item) in {dict, list, Annotated}]

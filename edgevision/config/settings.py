@@ -37,6 +37,10 @@ class Settings(BaseModel):
     def _from_the_files_folder(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - any field
         folder = (info.context or {}).get("folder")
         if isinstance(value, Path) and folder is not None:
-            value = value.expanduser()
+            try:
+                value = value.expanduser()
+            except RuntimeError as exc:
+                msg = f"{value}: the home folder is not known"
+                raise ValueError(msg) from exc
             return value if value.is_absolute() else Path(folder) / value
         return value

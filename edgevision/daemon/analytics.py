@@ -92,6 +92,7 @@ class AnalyticsStage:
         self._messages: queue.Queue[Message] = queue.Queue(maxsize=QUEUE)
         self._dead = threading.Event()
         self._units: dict[str, CameraUnit] = {}
+        self._leaving: dict[str, CameraUnit] = {}  # taken away while frames of theirs were under way
         self._next_tick_s = time.monotonic() + TICK_S
 
     def post(self, message: Message, deadline_s: float = float("inf")) -> None:
@@ -120,9 +121,12 @@ class AnalyticsStage:
             case Detached():
                 message.settled.set()
             case Result(frame):
-                unit = self._units.get(frame.camera)
-                if unit is not None:
-                    unit.left()
+                self._left(frame)
+
+    def _left(self, frame: Frame) -> None:
+        unit = self._units.get(frame.camera) or self._leaving.get(frame.camera)
+        if unit is not None:
+            unit.left()
 
     def run(self, stop: threading.Event) -> None:
         """Work until stopped; what was posted before is still worked on."""
@@ -167,8 +171,9 @@ class AnalyticsStage:
 
     def _result(self, frame: Frame, detections: Detections, arrived_t_s: float) -> None:
         unit = self._units.get(frame.camera)
-        if unit is None:
-            return  # a frame that was under way when its camera was taken away
+        if unit is None:  # a frame that was under way when its camera was taken away
+            self._left(frame)
+            return
         started = time.monotonic()
         try:
             occurrences = unit.pipeline.step(frame, detections)
@@ -202,23 +207,27 @@ class AnalyticsStage:
 
     def _attached(self, unit: CameraUnit) -> None:
         self._units[unit.name] = unit
-        if unit.live:
+        self._leaving.pop(unit.name, None)
+        watched = unit.live and not unit.recorded
+        if watched:
             unit.pipeline.begin(datetime.now(timezone.utc))
             unit.last_arrival_t_s = time.monotonic()
         if unit.pipeline.ledger is not None:  # counted here too, so that triggers = verdicts in every process
             self._metrics.triggers.labels(unit.name).inc(len(unit.pipeline.ledger))
         self._say(unit, unit.pipeline.give_up(RESTART))
-        if unit.live:
+        if watched:
             self._advance(unit, time.monotonic())  # intervals begin with the watch, whenever a frame comes
 
     def _detached(self, unit: CameraUnit, *, over: bool) -> None:
         again, unit.ended = unit.ended, over and unit.state is SourceState.ENDED
         if over and not again:  # it has not come to its end in an earlier run already
             self._say(unit, unit.pipeline.finish())
-        if over:
+        if over or unit.failed:
             self._say(unit, unit.pipeline.give_up(ENDED))
         self._emitter.store(unit)
         del self._units[unit.name]
+        if unit.in_flight > 0:
+            self._leaving[unit.name] = unit
 
     def _overdue(self) -> None:
         now = time.monotonic()

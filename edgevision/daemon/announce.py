@@ -15,6 +15,7 @@ from edgevision.daemon.load import Load
 from edgevision.events.base import Outbox
 from edgevision.events.build import EventBuilder
 from edgevision.events.topics import DEVICE, camera_state
+from edgevision.sources.base import SourceState
 from edgevision.types import FrameTime, Occurrence
 
 Retain = Callable[[str, Mapping[str, Any]], None]
@@ -44,27 +45,30 @@ class Announcer:
 
     def camera(self, unit: CameraUnit) -> None:
         """A camera's source changed its state; the same state twice is told once."""
-        state = unit.state.value if unit.condition == "ok" else unit.condition
-        reason = unit.trouble or None
         with self._lock:
-            before = self._camera_states.get(unit.name)
-            if before == state:
-                return
-            self._camera_states[unit.name] = state
-        self._append("camera", {"state": state, "reason": reason, "previous": before}, camera=unit.name)
-        self._keep(unit.name, {"state": state, "reason": reason})
+            state = unit.state.value if unit.condition == "ok" else unit.condition
+            self._camera(unit.name, state, unit.trouble or None)
+
+    def failed(self, camera: str, reason: str) -> None:
+        """A camera of the settings does not run: whoever looks at its state must not take it for alive."""
+        with self._lock:
+            self._camera(camera, SourceState.FAILED.value, reason)
 
     def removed(self, camera: str) -> None:
-        """A camera is no longer in the settings: whoever looks at its state must not take it for alive."""
+        """A camera is no longer in the settings: nor must that one be taken for alive."""
         with self._lock:
-            before = self._camera_states.pop(camera, None)
-        data = {"state": "removed", "reason": "no longer in the settings"}
-        self._append("camera", {**data, "previous": before}, camera=camera)
-        self._keep(camera, data)
+            self._camera(camera, "removed", "no longer in the settings")
 
-    def _keep(self, camera: str, document: Mapping[str, Any]) -> None:
+    def _camera(self, camera: str, state: str, reason: str | None) -> None:
+        """Needs the lock to its end: what is told last is what the broker keeps."""
+        before = self._camera_states.get(camera)
+        if before == state:
+            return
+        self._camera_states[camera] = state
+        data = {"state": state, "reason": reason}
+        self._append("camera", {**data, "previous": before}, camera=camera)
         if self.retain is not None:
-            self.retain(camera_state(self._builder.site, self._builder.device, camera), document)
+            self.retain(camera_state(self._builder.site, self._builder.device, camera), data)
 
     def clock(self, change: ClockChange) -> None:
         """The wall clock was stepped, or gained or lost what keeps it right."""

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from edgevision import __version__
-from edgevision.analytics.base import AnalysisContext, Tracker
+from edgevision.analytics.base import Analysis, AnalysisContext, Tracker
 from edgevision.analytics.inspection import Inspection
 from edgevision.analytics.parts import ByTrigger
 from edgevision.analytics.tracking import ByteTrack, Untracked
@@ -155,6 +155,7 @@ class Assembly:
             model=bundle.model_ref,
             live=source.policy == "latest",
             fingerprint=fingerprint,
+            recorded=getattr(source, "recorded", False),
             trigger=trigger,
             burst=_burst(settings),
             actuation=None if actuator is None else Actuation(name, actuator, self.metrics),
@@ -174,23 +175,21 @@ class Assembly:
         kept = fingerprint.kept(saved.body["of"])
         if self._fresh:
             kept = Kept(source=False, tracker=False, analyses={})
-        position = saved.position if kept.source else None
-        error = contained(f"restore/{name}", lambda: made.restore(saved.body["pipeline"], kept, position))
-        if error is not None:  # written by another version, or by another plugin of the same name
+        state, position = saved.body["pipeline"], saved.position if kept.source else None
+        read = kept.readable(state, _tracker(settings), _analyses(name, settings, bundle))
+        error = contained(f"restore/{name}", lambda: made.restore(state, read, position))
+        if error is not None or read != kept:
             log.error("camera.state_unreadable", camera=name, error=error)
-            made = self._new_pipeline(name, settings, bundle)
-            made.restore_triggers(saved.body["pipeline"])
-            return made, False
         started = "the beginning" if made.position is None else f"frame {made.position}"
-        analyses = f"{len(kept.analyses)} of {len(settings.analyses)}"
-        log.info("camera.restored", camera=name, goes_on_from=started, tracks=kept.tracker, analyses=analyses)
+        analyses = f"{len(read.analyses)} of {len(settings.analyses)}"
+        log.info("camera.restored", camera=name, goes_on_from=started, tracks=read.tracker, analyses=analyses)
         return made, bool(kept.source and saved.body["ended"])
 
     def _new_pipeline(self, name: str, settings: CameraSettings, bundle: Bundle) -> CameraPipeline:
-        station, context = settings.station, AnalysisContext(name, bundle.manifest.classes)
+        station = settings.station
         deadline_s = None if station.deadline_ms is None else station.deadline_ms / 1000
         ledger = None if station.trigger is None else TriggerLedger(deadline_s, station.on_timeout)
-        analyses = [build(ANALYSES, item, context) for item in settings.analyses]
+        analyses = _analyses(name, settings, bundle)
         crashes = self.metrics.restarts.labels(f"analyses/{name}")
         return CameraPipeline(
             name, _tracker(settings), analyses, ledger, on_crash=crashes.inc, check=self._builder.check
@@ -259,10 +258,10 @@ class Assembly:
 
     def _resend(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         unknown = set(document) - {"source", "family", "from", "to"}
-        if unknown or not {"from", "to"} <= set(document):
+        texts = {key: str(value) for key, value in document.items() if value is not None}
+        if unknown or not {"from", "to"} <= set(texts):
             msg = "resend takes source, family, from and to; from and to are needed"
             raise EventError(msg)
-        texts = {key: str(value) for key, value in document.items() if value is not None}
         return self.outbox.resend(texts.get("source"), texts.get("family"), texts["from"], texts["to"]).answer()
 
     def _serve(self) -> tuple[HttpServer, Stage] | None:
@@ -289,6 +288,11 @@ class Assembly:
             ("age_s", "edgevision_outbox_age_seconds", "Age of the oldest event that waits for the broker"),
         ):
             self.metrics.gauge(name, text, lambda fact=fact: float(self.outbox.health().facts[fact]))  # type: ignore[misc]
+
+
+def _analyses(name: str, settings: CameraSettings, bundle: Bundle) -> list[Analysis]:
+    context = AnalysisContext(name, bundle.manifest.classes)
+    return [build(ANALYSES, item, context) for item in settings.analyses]
 
 
 def _burst(settings: CameraSettings) -> Burst:

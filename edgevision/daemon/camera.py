@@ -83,6 +83,7 @@ class CameraUnit:
         pipeline: Its pure loop.
         model: ``name@version#hash`` of the model that looks at its frames.
         live: Whether time goes on for it without frames.
+        recorded: Whether its frames tell the time of a recording, which is not now.
         fingerprint: Of ``settings``.
         trigger: What asks for inspections.
         burst: How many frames answer a trigger.
@@ -97,6 +98,7 @@ class CameraUnit:
     model: str
     live: bool
     fingerprint: Fingerprint
+    recorded: bool = False
     trigger: Trigger | None = None
     burst: Burst = field(default_factory=Burst)
     actuation: Actuation | None = None

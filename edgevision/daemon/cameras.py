@@ -16,7 +16,7 @@ from edgevision.daemon.capturing import Capturing
 from edgevision.daemon.health import HealthBoard
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.model import ModelUnit
-from edgevision.daemon.supervisor import Run, Stage
+from edgevision.daemon.supervisor import Run, Stage, contained
 from edgevision.sources.base import SourceState
 
 log = structlog.get_logger(__name__)
@@ -42,8 +42,8 @@ class _Entry:
     detached: Detached | None = None
 
     def end(self) -> None:
-        """Ask for the end of its frames; does not wait."""
-        self.unit.source.close()
+        """Ask for the end of its frames; does not wait. A driver that crashes at that costs no other camera its end."""
+        contained(f"close/{self.unit.name}", self.unit.source.close)
         self.capture.stop()
 
     def holds(self) -> bool:
@@ -142,7 +142,8 @@ class Cameras:
             # A live camera that has failed is still watched for: its intervals say that nobody saw anything.
             over = unit.state is SourceState.ENDED or (unit.state is SourceState.FAILED and not unit.live)
             if entry.detached is None and over and unit.in_flight == 0:
-                entry.detached = Detached(unit, over=True)
+                # What a failed model has not answered is still to come: the next start goes on there.
+                entry.detached = Detached(unit, over=not self._models[unit.settings.model].batcher.abandoned)
                 self._analytics.post(entry.detached)
                 log.info("camera.ended", camera=unit.name)
 

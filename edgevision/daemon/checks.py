@@ -7,6 +7,7 @@ from pathlib import Path
 from edgevision.analytics.base import AnalysisContext
 from edgevision.analytics.inspection import Inspection
 from edgevision.analytics.parts import ByTrigger
+from edgevision.analytics.traffic import Traffic
 from edgevision.bundle import read_bundle
 from edgevision.config.daemon import CameraSettings, DaemonSettings
 from edgevision.config.document import Document, KeyPath, read_document
@@ -48,6 +49,21 @@ def _check_analyses(document: Document, path: KeyPath, camera: CameraSettings, c
                 document.problem((*path, "analyses", index, *_keys(problem.path)), problem.message)
     if len([item for item in camera.analyses if isinstance(item, Inspection.Settings)]) > 1:
         document.problem((*path, "analyses"), "at most one inspection a camera: a part has one verdict")
+    _check_names(document, path, camera)
+
+
+def _check_names(document: Document, path: KeyPath, camera: CameraSettings) -> None:
+    """An interval is known by camera, line or zone, and start: two of the same name would be one to a consumer."""
+    taken: set[tuple[str, str]] = set()
+    for index, analysis in enumerate(camera.analyses):
+        if not isinstance(analysis, Traffic.Settings):
+            continue
+        for kind, names in (("lines", analysis.lines), ("zones", analysis.zones)):
+            for name in names:
+                if (kind, name) in taken:
+                    message = "another analysis of this camera has one of this name; give it another name"
+                    document.problem((*path, "analyses", index, kind, name), message)
+                taken.add((kind, name))
 
 
 def _check_station(document: Document, path: KeyPath, camera: CameraSettings) -> None:

@@ -30,6 +30,24 @@ class Kept:
     tracker: bool
     analyses: Mapping[int, int]
 
+    def readable(self, state: Mapping[str, Any], tracker: Tracker, analyses: Sequence[Analysis]) -> Kept:
+        """What of it can be read: another version may have written it, or another plugin of the same name.
+
+        Args:
+            state: What a pipeline told.
+            tracker: One to try it on; it is of no use afterwards.
+            analyses: The same.
+        """
+        if not self.tracker or contained("restore/tracker", lambda: tracker.restore(state["tracker"])) is not None:
+            return dataclasses.replace(self, tracker=False, analyses={})
+        read = [
+            new
+            for new, old in self.analyses.items()
+            if contained("restore/analysis", lambda new=new, old=old: analyses[new].restore(state["analyses"][old]))  # type: ignore[misc]
+            is None
+        ]
+        return dataclasses.replace(self, analyses={new: self.analyses[new] for new in read})
+
 
 @dataclass(slots=True)
 class _Slot:
@@ -195,7 +213,9 @@ class CameraPipeline:
             kept: What of it still holds. Open triggers always do: they are owed a verdict whatever has changed.
             position: Where a file source goes on.
         """
-        self.restore_triggers(state)
+        self._next_position = position
+        if self.ledger is not None and state["ledger"] is not None:
+            self.ledger.restore(state["ledger"])
         if kept.tracker:
             self._tracker.restore(state["tracker"])
         for place, slot in enumerate(self._slots):
@@ -204,16 +224,13 @@ class CameraPipeline:
             elif hasattr(slot.analysis, "inherit"):
                 alike = [old for old, name in enumerate(state["names"]) if name == slot.name]
                 for old in [place] if place in alike else alike[:1]:
-                    slot.analysis.inherit(state["analyses"][old])
+                    contained(
+                        f"inherit/{slot.name}",
+                        lambda slot=slot, old=old: slot.analysis.inherit(state["analyses"][old]),  # type: ignore[misc]
+                    )
         if kept.tracker and state["last"] is not None:
             time_utc, t_s, source, uncertainty_ms = state["last"]
             self._last = FrameTime(datetime.fromisoformat(time_utc), t_s, source, uncertainty_ms)
-        self._next_position = position
-
-    def restore_triggers(self, state: Mapping[str, Any]) -> None:
-        """Take over the open triggers of an earlier ``state()``."""
-        if self.ledger is not None and state["ledger"] is not None:
-            self.ledger.restore(state["ledger"])
 
     def _ask(self, ask: Callable[[Analysis], Sequence[Occurrence]], t_s: float) -> tuple[list[Occurrence], list[_Slot]]:
         """What the analyses say, and which of them crashed."""

@@ -37,6 +37,9 @@ class Announcer(Protocol):
     def clock(self, change: ClockChange) -> None:
         """The wall clock was stepped, or gained or lost what keeps it right."""
 
+    def failed(self, camera: str, reason: str) -> None:
+        """A camera of the settings does not run."""
+
     def removed(self, camera: str) -> None:
         """A camera is no longer in the settings."""
 
@@ -154,12 +157,17 @@ class Daemon:
         timeout_s = settings.drain_timeout_s
         self._cameras.take_away(stopped, timeout_s, over=True)
         self._cameras.take_away(restarted, timeout_s, over=False)
-        for name in stopped:
+        for name in [
+            name for name in self.settings.cameras if name not in settings.cameras
+        ]:  # also one that did not run
+            self._board.forget(f"camera/{name}")
             self._announcer.removed(name)
         # What cannot be taken over stays as it is, in the settings too: their revision stands on every event.
         self.settings = settings.model_copy(update={name: getattr(self.settings, name) for name in NEEDS_RESTART})
         self._on_settings(self.settings)
         stuck = [name for name in self._cameras.stuck() if name in wanted]
+        for name in stuck:
+            self._off(name, "it was taken away and has not let go of its frames")
         failed = [name for name in restarted + started if name not in stuck and not self._start(name, wanted[name])]
         done = {"started": started, "stopped": stopped, "restarted": restarted, "kept": kept, "stuck": stuck,
                 "failed": failed, "needs_restart": needs}  # fmt: skip
@@ -170,10 +178,13 @@ class Daemon:
         """Start a camera while others run; one that cannot be built is reported and stops nothing."""
         error = contained(f"start/{name}", lambda: self._cameras.start(name, settings))
         if error is not None:
-            self._board.register(
-                f"camera/{name}", lambda: Health(f"camera/{name}", ok=False, detail=error, critical=False)
-            )
+            self._off(name, error)
         return error is None
+
+    def _off(self, name: str, why: str) -> None:
+        """A camera of the settings does not run: it must not look well, neither here nor at the broker."""
+        self._board.register(f"camera/{name}", lambda: Health(f"camera/{name}", ok=False, detail=why, critical=False))
+        self._announcer.failed(name, why)
 
     def trigger(self, camera: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Fire a camera's software trigger; returns once the trigger is on disk, so that its verdict is promised.

@@ -21,6 +21,7 @@ from edgevision.types import Frame, FrameTime
 POLL_S = 0.2
 SMALLEST_STEP_S = 1e-6
 REMEMBERED = 8  # newest frames, for a trigger that is told late; they hold the decoder's memory
+KNOWN = 1000  # ids of triggers that are kept to recognise a repeated one
 MOST_WAITING = 32  # frames that wait for the model or are waited for; a trigger beyond is missed
 
 
@@ -90,6 +91,7 @@ class TriggeredSource:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._pending: deque[_Asked] = deque()
+        self._known: deque[str] = deque(maxlen=KNOWN)
         self._recent: deque[tuple[Frame, float]] = deque(maxlen=REMEMBERED)
         self._forgotten_s = float("-inf")  # arrival of the newest frame that is no longer remembered
         self._answers: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
@@ -125,9 +127,9 @@ class TriggeredSource:
         self._capturing.stop()
         if self._listening is not None:
             self._listening.stop()
-        self._inner.close()
-        self._trigger.close()
         self._wake()
+        self._trigger.close()
+        self._inner.close()  # last: its driver may crash
 
     def _start(self) -> None:
         """Start the camera's thread, once, and the trigger's, again after its line was broken."""
@@ -167,6 +169,9 @@ class TriggeredSource:
         return min(POLL_S, max(0.0, until_s - time.monotonic()))
 
     def _ask(self, signal: TriggerSignal) -> None:
+        if signal.id in self._known:
+            return  # it has its frames or its answer already; what is in front of the camera now may be another part
+        self._known.append(signal.id)
         with self._lock:
             waiting = self._answers.qsize() + len(self._pending) * self._burst.frames
             late = self._forgotten_s >= signal.t_s or waiting >= max(MOST_WAITING, self._burst.frames)

@@ -200,9 +200,9 @@ def write(data: DataSet, folder: Path, placed: Sequence[Placed]) -> None:
             size = {"width": sample.size[0], "height": sample.size[1]}
             images.append({"id": number, "file_name": str(PurePosixPath(split, item.name)), **size, **extra})
             for box, label in zip(sample.xyxy.astype(float), sample.label, strict=True):
-                x, y, width, height = (round(float(value), 3) for value in (*box[:2], *(box[2:] - box[:2])))
+                x, y, width, height = (round(float(value), 6) for value in (*box[:2], *(box[2:] - box[:2])))
                 about = {"id": len(annotations) + 1, "image_id": number, "category_id": int(label) + 1}
-                shape = {"bbox": [x, y, width, height], "area": round(width * height, 3), "iscrowd": 0}
+                shape = {"bbox": [x, y, width, height], "area": round(width * height, 6), "iscrowd": 0}
                 annotations.append({**about, **shape, "segmentation": []})
         if images:
             document = {"images": images, "annotations": annotations, "categories": categories}

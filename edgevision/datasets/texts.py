@@ -143,8 +143,8 @@ def numbers(words: Sequence[str]) -> list[float] | None:
 
 
 def plain(value: float) -> str:
-    """A coordinate as text: no more than three decimals, none where it is whole."""
-    return f"{value:.3f}".rstrip("0").rstrip(".")
+    """A coordinate as text: up to six decimals, which float32 pixels do not need more of; none where it is whole."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def class_names(names: Sequence[Any], where: str) -> tuple[str, ...]:

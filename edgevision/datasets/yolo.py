@@ -237,9 +237,13 @@ def place(item: Placed) -> str:
     return str(PurePosixPath("images", item.split, item.name))
 
 
+def _share(value: float) -> str:
+    return f"{value:.10f}".rstrip("0").rstrip(".")
+
+
 def _lines(sample: Sample) -> str:
     scale = np.array([*sample.size, *sample.size], np.float64)
     shares = sample.xyxy.astype(np.float64) / scale
     centred = np.concatenate([(shares[:, :2] + shares[:, 2:]) / 2, shares[:, 2:] - shares[:, :2]], axis=1)
     rows = zip(sample.label, centred, strict=True)
-    return "".join(f"{label} {' '.join(f'{value:.8f}' for value in row)}\n" for label, row in rows)
+    return "".join(f"{label} {' '.join(_share(value) for value in row)}\n" for label, row in rows)

@@ -48,6 +48,7 @@ def connect(path: Path, durability: Durability) -> sqlite3.Connection:
         OutboxError: A newer version of this software wrote it.
     """
     unclean = path.with_name(path.name + "-wal").exists()  # a proper end folds the log into the file and removes it
+    suspected = suspicion(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -61,7 +62,8 @@ def connect(path: Path, durability: Durability) -> sqlite3.Connection:
                 f"{path}: written by another version (schema {version}, this one knows {SCHEMA_VERSION}); move it aside"
             )
             raise OutboxError(msg)
-        _look_for_damage(connection, thorough=unclean)
+        _look_for_damage(connection, thorough=unclean or suspected.exists())
+        suspected.unlink(missing_ok=True)
     except BaseException:
         connection.close()
         raise
@@ -76,6 +78,16 @@ def _look_for_damage(connection: sqlite3.Connection, *, thorough: bool) -> None:
             raise sqlite3.DatabaseError(found)
     for table in ("events", "streams", "states", "totals"):
         connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - names of ours
+
+
+def suspicion(path: Path) -> Path:
+    """The file that tells the next start to read all pages, whatever the end was like."""
+    return path.with_name(path.name + ".suspect")
+
+
+def damaged(error: sqlite3.Error) -> bool:
+    """Whether the file itself is what is wrong; Python has no class of its own for that."""
+    return type(error) is sqlite3.DatabaseError
 
 
 def disk_full(error: sqlite3.Error) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import fcntl
+import glob
 import os
 import sqlite3
 import threading
@@ -24,7 +25,7 @@ from edgevision.events.backlog import Append, Backlog, Done, Lost, Refused, Rese
 from edgevision.events.base import CameraState, Draft, Order, Resent, StoredEvent
 from edgevision.events.build import EventBuilder
 from edgevision.events.claims import Claims
-from edgevision.events.database import Durability, connect
+from edgevision.events.database import Durability, connect, suspicion
 from edgevision.events.lostnote import LostNote
 from edgevision.events.notices import PARK_AFTER, Notices
 from edgevision.events.reader import Reader
@@ -76,6 +77,7 @@ class SqliteOutbox:
 
     def __init__(self, settings: OutboxSettings, builder: EventBuilder) -> None:
         path = settings.path
+        self._path = path
         self._file_lock = _lock(path)
         try:
             connection, self._set_aside = _open(path, settings.durability)
@@ -100,7 +102,8 @@ class SqliteOutbox:
         self._writer = Writer(self._store, notices, limits, self._in_flight, self._committed, self._abandoned)
         self._writer.start()
         self._closed = False
-        if self._set_aside is not None:
+        if self._previous is None and any(path.parent.glob(f"{glob.escape(path.name)}.corrupt-*")):
+            # moved aside by this start, or by one that was killed before it could tell
             self.append([notices.gap("corrupt", [])])
         if lost := self._note.read():
             self._writer.put(Lost(lost))
@@ -217,7 +220,10 @@ class SqliteOutbox:
         trouble = self._writer.trouble
         if not self._writer.alive:
             trouble = "closed" if self._closed else "the writer has died"
-        return trouble and f"cannot write: {trouble}"
+        if trouble is not None:
+            return f"cannot write: {trouble}"
+        damage = self._reader.damage
+        return damage and f"cannot read all of it: {damage}; a restart moves it aside"
 
     def close(self) -> None:
         """Commit what is queued and stop; a second call does nothing."""
@@ -226,6 +232,9 @@ class SqliteOutbox:
         self._closed = True
         self._writer.stop()
         with self._cond:
+            if self._reader.damage is not None or self._writer.damaged:
+                with contextlib.suppress(OSError):  # no room even for a name: an unclean end will tell
+                    suspicion(self._path).touch()
             self._reader.close()
             self._store.close()
         self._file_lock.close()

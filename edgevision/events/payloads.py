@@ -20,7 +20,7 @@ Sequence20 = Annotated[str, Field(pattern=r"^[0-9]{20}$")]
 
 
 class Model(BaseModel):
-    """Frozen; unknown fields are kept on reading and refused on writing (see ``codec``)."""
+    """Frozen; unknown fields are kept on reading and refused in what a device says (see ``codec``)."""
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True, allow_inf_nan=False)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgevision.errors import OutboxError
 from edgevision.events.base import CameraState, StoredEvent
+from edgevision.events.database import damaged
 
 
 class Reader:
@@ -22,6 +23,8 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         self._db.execute("PRAGMA query_only = 1")
+        self.damage: str | None = None
+        """What a damaged page has said, once one was met."""
 
     def waiting(self, after: int, until: int, limit: int, without: Collection[str] = ()) -> list[StoredEvent]:
         """Waiting events with ``after`` < rowid <= ``until``, oldest first, none of the topics ``without``."""
@@ -56,5 +59,7 @@ class Reader:
         try:
             return self._db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
+            if damaged(error):
+                self.damage = str(error)
             msg = f"the outbox cannot be read: {error}"
             raise OutboxError(msg) from error

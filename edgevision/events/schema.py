@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from functools import cache
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, Field, create_model
+from pydantic import AfterValidator, AwareDatetime, Field, create_model
 
 from edgevision.events import payloads as p
 from edgevision.events.payloads import Data, Model, Sequence20, Text
@@ -33,6 +34,16 @@ EVENT_TYPES: dict[tuple[str, str], type[Data]] = {
     ("health", "clock"): p.HealthClock,
 }
 
+
+def _utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(timezone.utc)
+    except OverflowError as error:  # the zone of somebody in the year 1
+        msg = "is no time in UTC"
+        raise ValueError(msg) from error
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(_utc)]
 DataT = TypeVar("DataT", bound=Data)
 
 
@@ -47,7 +58,7 @@ class Event(Model, Generic[DataT]):
     """`edgevision.{family}.{name}.v1`."""
     source: Annotated[str, Field(pattern=r"^edgevision(/[a-z0-9][a-z0-9-]{0,62}){3}$")]
     """`edgevision/{site}/{device}/{camera}`; the camera is `device` for events about the device."""
-    time: AwareDatetime
+    time: UtcTime
     """Capture time, UTC, microseconds."""
     datacontenttype: Literal["application/json"] = "application/json"
     """Media type of `data`; not sent, since JSON is what CloudEvents takes it for."""
@@ -57,7 +68,7 @@ class Event(Model, Generic[DataT]):
     """Counts the events of one topic and boot id from 1 without holes; 20 digits, so that text sorts like numbers."""
     historical: bool = False
     """Whether it waited out an outage or is sent again, so nothing may actuate on it; set when it is published."""
-    publishedat: AwareDatetime | None = None
+    publishedat: UtcTime | None = None
     """When it was published, UTC; set when it is published."""
     data: DataT
     """What happened."""

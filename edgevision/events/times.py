@@ -26,4 +26,8 @@ def utc_text(text: str) -> str:
     if time_utc.tzinfo is None:
         msg = f"resend: {text!r} has no time zone; add Z for UTC"
         raise OutboxError(msg)
-    return timestamp(time_utc)
+    try:
+        return timestamp(time_utc)
+    except OverflowError as error:  # the zone of somebody in the year 1
+        msg = f"resend: {text!r} is no time in UTC"
+        raise OutboxError(msg) from error

@@ -16,7 +16,7 @@ from edgevision.errors import OutboxError, OutboxFull
 from edgevision.events.backlog import Backlog, Item, Refused, Resend, encode_draft
 from edgevision.events.base import Resent
 from edgevision.events.budget import Budget
-from edgevision.events.database import disk_full
+from edgevision.events.database import damaged, disk_full
 from edgevision.events.notices import PARK_AFTER, Notices
 from edgevision.events.store import DONE, Store
 
@@ -81,6 +81,8 @@ class Writer:
         self._prune_at = time.monotonic()
         self.trouble: str | None = None
         """Why nothing can be written now."""
+        self.damaged = False
+        """Whether a damaged page was met."""
         self.lost = 0
         """Events given up since the start."""
         self._thread = threading.Thread(target=self._run, name="outbox-writer", daemon=True)
@@ -175,6 +177,7 @@ class Writer:
         if self.trouble is None:
             log.error("outbox cannot write; events are held in memory", reason=str(error))
         self.trouble = str(error)
+        self.damaged = self.damaged or damaged(error)
         self._retry_at = time.monotonic() + RETRY_S
         for resend in self._backlog.resends:
             resend.result.set_exception(OutboxFull(f"nothing can be written now: {error}"))

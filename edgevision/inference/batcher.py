@@ -16,7 +16,8 @@ from concurrent.futures import wait as wait_for_all
 from dataclasses import dataclass
 from typing import Literal
 
-from edgevision.inference.base import Detector
+from edgevision.errors import BackendError
+from edgevision.inference.base import Batch, Detector
 from edgevision.inference.halves import Entry, Half, Lane, Policy, why_unreadable
 from edgevision.inference.preprocess import BatchBuffer
 from edgevision.types import Detections, Frame
@@ -222,7 +223,7 @@ class Batcher:
         for first in range(0, len(slots), 1 if alone else max(1, len(slots))):
             part = slice(first, first + 1 if alone else None)
             try:
-                answers += detector.infer(half.buffer.batch(slots[part]))
+                answers += _answers(detector, half.buffer.batch(slots[part]))
             except Exception:
                 for entry in entries[part]:
                     entry.failures += 1
@@ -249,3 +250,12 @@ class Batcher:
                     lane.waiting.appendleft(job.entry)
         for frame, reason in reversed(skipped):
             self._on_skip(frame, reason, "")
+
+
+def _answers(detector: Detector, batch: Batch) -> list[Detections]:
+    """One answer a picture: with any other number, frames would get each other's."""
+    found = detector.infer(batch)
+    if len(found) != len(batch.images):
+        msg = f"the model gave {len(found)} answers for {len(batch.images)} pictures"
+        raise BackendError(msg)
+    return found

@@ -63,6 +63,8 @@ class Decoder:
             return self._end_to_end(output)
         if self.family == "yolox":
             return self._objectness(output, self._grid)
+        if self.family == "dense-xyxy":
+            return self._corners(output)
         if output.shape[0] == 4 + len(self.thresholds):
             return self._class_rows(output)
         return self._objectness(output, None)
@@ -101,6 +103,16 @@ class Decoder:
         near, label = near[keep := near[:, 4] >= self.thresholds[label]], label[keep]
         order = np.argsort(-near[:, 4], kind="stable")[:MAX_DETECTIONS]
         return Detections(near[order, :4], near[order, 4], label[order])
+
+    def _corners(self, output: FloatArray) -> Detections:
+        """``edgevision.training.fcos``: (anchors, 4 + C), columns x1, y1, x2, y2 in px, then a score a class.
+
+        Classes are independent, so one place may hold several: each that reaches its threshold counts.
+        """
+        at, label = np.nonzero(_numbers(output[:, 4:]) >= self.thresholds)
+        corners, score = output[at, :4], output[at, 4 + label]
+        middle, size = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
+        return self._finish(np.concatenate([middle, size], axis=1), score, label)
 
     def _finish(self, cxcywh: FloatArray, score: FloatArray, label: IntArray) -> Detections:
         """Apply the thresholds of the classes, turn centres into corners and suppress duplicates."""
@@ -166,6 +178,7 @@ def check_output(
         "yolo": [(4 + classes, None), (None, 5 + classes)],
         "yolo-e2e": [(None, 6)],
         "yolox": [(anchors, 5 + classes)],
+        "dense-xyxy": [(None, 4 + classes)],
     }
     if len(shape) == _RANK and any(_fits(shape[1:], want) for want in allowed[family]):
         return

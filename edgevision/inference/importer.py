@@ -134,7 +134,7 @@ def guess_family(
         return "yolox" if rows == cells and not _ultralytics(told) else "yolo"
     msg = (
         f"{file}: cannot tell the model's family from its output ({', '.join(map(str, shape))}) and {classes} classes; "
-        "give --family yolo|yolo-e2e|yolox, or the right --classes"
+        "give --family yolo|yolo-e2e|yolox|dense-xyxy, or the right --classes"
     )
     raise BundleError(msg)
 

@@ -117,6 +117,7 @@ class Consumer:
         self._store = SeenStore(store)
         self._streams = Streams(wanted, self._store.streams(time.monotonic()).items(), self._store.starts())
         self._connection: Connection | None = None
+        self._unopened: Message | None = None
         self._pending: Received | None = None
         self._fresh: list[Gap] = []
         self._judge_next_s = 0.0
@@ -151,7 +152,7 @@ class Consumer:
         self._connection = connection
 
     def close(self) -> None:
-        """Acknowledge what was handled and disconnect; a persistent session goes on collecting at the broker."""
+        """Disconnect; a persistent session goes on collecting at the broker, and owes what was not acknowledged."""
         if self._connection is not None:
             self._connection.close()
         self._store.close()
@@ -192,8 +193,9 @@ class Consumer:
                 if not self._reconnect(next(waits)):
                     continue
                 waits = Backoff(0.1, 10.0).waits()
-            message = self._next_message(0.2 if idle_timeout_s is None else min(0.2, idle_timeout_s))
-            received = None if message is None else self._open(message)
+            self._unopened = self._next_message(0.2 if idle_timeout_s is None else min(0.2, idle_timeout_s))
+            received = None if self._unopened is None else self._open(self._unopened)
+            self._unopened = None
             if received is not None:
                 last_s = time.monotonic()
                 self._pending = received
@@ -202,7 +204,7 @@ class Consumer:
     def _reconnect(self, wait_s: float) -> bool:
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._unopened = None
         try:
             self.connect()
         except BrokerUnavailable as exc:
@@ -213,6 +215,8 @@ class Consumer:
 
     def _next_message(self, timeout_s: float) -> Message | None:
         assert self._connection is not None  # noqa: S101 - the caller has seen to it
+        if self._unopened is not None:  # its id could not be looked up the last time
+            return self._unopened
         try:
             return self._connection.messages.get(timeout=timeout_s)
         except queue.Empty:
@@ -274,10 +278,19 @@ def send_command(settings: MqttSettings, site: str, device: str, verb: str, docu
                 break
             if message is None:
                 break
-            answer: dict[str, Any] = json.loads(message.payload)
+            answer = _answer(message.payload)
             if answer.get("correlation") == correlation:
                 return answer
     finally:
         connection.close()
     msg = f"device {site}/{device} does not answer; are commands allowed there?"
     raise BrokerUnavailable(msg)
+
+
+def _answer(payload: bytes) -> dict[str, Any]:
+    """What was answered; nothing when it is no answer, since others may write to the topic too."""
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +18,7 @@ from edgevision.events.schema import AnyEvent
 from edgevision.mqtt.consumer import Consumer, Gap, Received
 
 Row = tuple[str, str, str, str, str]
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # in JSON, where a backslash before it would make it another text
 
 
 class Sink(Protocol):
@@ -70,9 +73,10 @@ class SqliteSink:
         Raises:
             PublishError: The database refuses, e.g. since the disk is full.
         """
+        rows = [row_of(event) for event in events]
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", map(row_of, events))
+            self._db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", rows)
             self._db.execute("COMMIT")
         except sqlite3.Error as exc:
             if self._db.in_transaction:
@@ -120,15 +124,16 @@ class PostgresSink:
             raise PublishError(msg) from exc
 
     def write(self, events: Sequence[AnyEvent]) -> None:
-        """Store events in one transaction.
+        """Store events in one transaction; U+0000, which PostgreSQL has not, becomes U+FFFD.
 
         Raises:
             PublishError: The database is gone or refuses.
         """
+        rows = [tuple(_without_nul(text) for text in row_of(event)) for event in events]
         statement = "INSERT INTO events VALUES (%s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING"
         try:
             with self._db.transaction(), self._db.cursor() as cursor:
-                cursor.executemany(statement, [row_of(event) for event in events])
+                cursor.executemany(statement, rows)
         except self._psycopg.Error as exc:
             msg = f"sink postgres: {str(exc).strip()}"
             raise PublishError(msg) from exc
@@ -144,14 +149,30 @@ class PostgresSink:
         self._db.close()
 
 
+def _without_nul(text: str) -> str:
+    return _NUL.sub(r"\1\\ufffd", text.replace("\0", "\ufffd"))
+
+
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Sequence numbers of one topic and boot that a sink does not have, between the first and the last it has."""
+    """Sequence numbers of one topic and boot that a sink does not have, between the first and the last it has.
+
+    Attributes:
+        source: Of the topic's events.
+        type: Of the topic's events.
+        bootid: The boot.
+        ranges: First and last number of each hole.
+    """
 
     source: str
     type: str
     bootid: str
-    sequences: tuple[int, ...]
+    ranges: tuple[tuple[int, int], ...]
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return sum(last - first + 1 for first, last in self.ranges)
 
 
 def missing(sink: Sink) -> list[Missing]:
@@ -159,11 +180,12 @@ def missing(sink: Sink) -> list[Missing]:
     found: dict[tuple[str, str, str], set[int]] = defaultdict(set)
     for body in sink.bodies():
         found[body["source"], body["type"], body["bootid"]].add(int(body["sequence"]))
-    return [
-        Missing(*key, tuple(sorted(set(range(min(numbers), max(numbers) + 1)) - numbers)))
-        for key, numbers in sorted(found.items())
-        if len(numbers) != max(numbers) - min(numbers) + 1
-    ]
+    judged = [Missing(*key, _holes(sorted(numbers))) for key, numbers in sorted(found.items())]
+    return [item for item in judged if item.ranges]
+
+
+def _holes(numbers: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    return tuple((one + 1, other - 1) for one, other in pairwise(numbers) if other > one + 1)
 
 
 @dataclass(slots=True)

@@ -56,6 +56,8 @@ class Source(Protocol):
     camera is silent. The iterator ends when the source is exhausted (a file). It raises ``SourceUnavailable`` when it
     cannot be opened, ``SourceLost`` when it breaks or stalls, ``SourceInvalid`` when it can never work. After
     ``SourceUnavailable`` or ``SourceLost``, ``frames()`` may be called again to reconnect: indexes and ``t_s`` go on.
+
+    One more member is optional: ``recorded``, true where the frames tell the time of a recording, which is not now.
     """
 
     @property

@@ -29,6 +29,8 @@ class FileSource:
     Damage in the middle is passed over: what it cost is counted, logged once a break, and missing in the indexes.
     """
 
+    recorded = True
+
     class Settings(SettingsBase):
         """A video file."""
 

@@ -24,6 +24,8 @@ from edgevision.types import Frame, FrameTime, Image
 class SceneSource:
     """Frames of a scene, drawn when somebody asks for their pixels. The same settings give the same frames."""
 
+    recorded = True
+
     class Settings(SettingsBase):
         """A drawn scene with exactly known contents."""
 

@@ -307,7 +307,7 @@ def test_resend_brings_parked_events_back(outbox: Outbox) -> None:
     assert [(event.rowid, event.attempts, event.historical) for event in again] == [(rowid, 0, True)]
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2026-01-31T06:00:00", ""])
+@pytest.mark.parametrize("text", ["yesterday", "2026-01-31T06:00:00", "", "0001-01-01T00:00:00+05:00"])
 def test_resend_wants_times_with_a_zone(outbox: Outbox, text: str) -> None:
     with pytest.raises(OutboxError, match="resend"):
         outbox.resend(None, None, text, "2026-02-01T00:00:00Z")

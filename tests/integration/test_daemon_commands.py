@@ -106,6 +106,17 @@ def test_a_reload_of_wrong_settings_is_refused_with_the_reason_and_changes_nothi
     assert list(operator.ask("state")["cameras"]) == ["hall"]
 
 
+@pytest.mark.parametrize("first", [None, "0001-01-01T00:00:00+05:00"])
+def test_a_resend_from_no_time_is_answered_and_so_is_what_comes_after(
+    operator: Operator, daemon: DaemonProcess, first: str | None
+) -> None:
+    assert daemon.process.poll() is None
+    answer = operator.ask("resend", **{"from": first, "to": "2026-02-01T00:00:00Z"})
+    assert answer["ok"] is False
+    assert answer["error"].startswith("resend")
+    assert operator.ask("state")["ok"] is True
+
+
 def test_what_is_not_switched_on_is_not_obeyed(operator: Operator, daemon: DaemonProcess, tmp_path: Path) -> None:
     assert daemon.process.poll() is None
     answer = operator.ask("trigger", source="hall")

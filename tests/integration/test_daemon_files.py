@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
+import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +92,26 @@ def test_sigterm_drains_and_the_next_start_goes_on(tmp_path: Path, unbroken: Cou
     second = DaemonProcess(settings, "--until-done")
     assert second.wait() == 0, second.text()
     assert what_happened(events_in(tmp_path / "outbox.sqlite")) == unbroken
+
+
+def test_a_state_that_an_analysis_cannot_read_costs_that_analysis_only(
+    tmp_path: Path, unbroken: Counter[tuple[Any, ...]]
+) -> None:
+    settings, outbox = write_settings(tmp_path), tmp_path / "outbox.sqlite"
+    first = DaemonProcess(settings)
+    wait_until(lambda: any(row[1] == "crossed" for row in what_happened(events_in(outbox))))
+    assert first.stop() == 0, first.text()
+    with closing(sqlite3.connect(outbox)) as db, db:
+        (text,) = db.execute("SELECT body FROM states").fetchone()
+        body = json.loads(text)
+        body["pipeline"]["analyses"][1] = {"of": "another version"}  # the lifecycle of objects
+        db.execute("UPDATE states SET body = ?", (json.dumps(body),))
+    second = DaemonProcess(settings, "--until-done")
+    assert second.wait() == 0, second.text()
+    counted = {
+        row: count for row, count in what_happened(events_in(outbox)).items() if row[1] in {"crossed", "interval"}
+    }
+    assert counted == {row: count for row, count in unbroken.items() if row[1] in {"crossed", "interval"}}
 
 
 def test_a_finished_run_counts_nobody_twice_and_starts_over_when_told(tmp_path: Path) -> None:

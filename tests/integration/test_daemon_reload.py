@@ -44,6 +44,11 @@ def named(outbox: Path, name: str) -> list[dict[str, Any]]:
     return [event for event in events_in(outbox) if event["type"] == f"edgevision.{name}.v1"]
 
 
+def states_of(outbox: Path, camera: str) -> list[str]:
+    told = [event for event in named(outbox, "health.camera") if event["source"].endswith(f"/{camera}")]
+    return [event["data"]["state"] for event in told]
+
+
 def change(settings: Path, old: str, new: str) -> None:
     text = settings.read_text(encoding="utf-8")
     assert old in text
@@ -115,6 +120,17 @@ def test_a_camera_that_cannot_be_built_stops_no_other(tmp_path: Path, free_port:
         assert "its SDK is not installed" in component("camera/hall")["detail"]
         wait_until(lambda: component("camera/yard")["ok"])
         assert ask(free_port, "/healthz")[0] == 200
+        outbox = tmp_path / "outbox.sqlite"
+        assert states_of(outbox, "hall")[-1] == "failed"
+
+        text = settings.read_text(encoding="utf-8")
+        begin, end = text.index("  hall:"), text.index("  yard:")
+        settings.write_text(text[:begin] + text[end:], encoding="utf-8")
+        daemon.reload()
+        wait_until(lambda: states_of(outbox, "hall")[-1] == "removed")
+        names = {item["name"] for item in ask(free_port, "/healthz")[1]["components"]}
+        assert "camera/yard" in names
+        assert "camera/hall" not in names
     assert '"failed": ["hall"]' in daemon.text()
 
 

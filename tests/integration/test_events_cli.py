@@ -24,8 +24,8 @@ from edgevision.backoff import Backoff
 from edgevision.errors import EventError
 from edgevision.events.build import EventBuilder
 from edgevision.events.memory import MemoryOutbox
-from edgevision.events.topics import event_filter
-from edgevision.mqtt.client import MqttSettings
+from edgevision.events.topics import event_filter, reply
+from edgevision.mqtt.client import Connection, MqttSettings, Session
 from edgevision.mqtt.commands import Commands
 from edgevision.mqtt.relay import Relay
 from edgevision.types import FrameTime, Occurrence
@@ -190,6 +190,22 @@ def test_resend_says_what_does_not_fit_and_how_to_go_on(plain: Mosquitto, device
     assert "--from 2026-01-31T09:00:00.000000Z" in done.stderr
     done = edgevision("events", "resend", *options, "--json")
     assert (done.returncode, json.loads(done.stdout), done.stderr) == (1, answer, "")
+
+
+def test_what_is_no_answer_on_the_reply_topic_is_passed_over(
+    plain: Mosquitto, device_at: Callable[..., Device]
+) -> None:
+    connection = Connection(MqttSettings(host="127.0.0.1", port=plain.port), Session("stranger"))
+    connection.publish(reply("plant", "box", "resend"), b"[1]", retain=True)
+    assert connection.acks.get(timeout=10)
+    device_at({"host": "127.0.0.1", "port": plain.port}, lambda _: {"events": 1})
+    done = edgevision("events", "resend", "plant/box", "--port", plain.port, "--from", FROM, "--to", TO)
+    assert done.stdout == "1 events will come\n", done.stderr
+    connection.publish(reply("plant", "box", "resend"), b"no JSON", retain=True)
+    assert connection.acks.get(timeout=10)
+    done = edgevision("events", "resend", "plant/box", "--port", plain.port, "--from", FROM, "--to", TO)
+    assert done.returncode == 0, done.stderr
+    connection.close()
 
 
 def test_a_device_that_refuses_to_resend_is_said_in_a_line(plain: Mosquitto, device_at: Callable[..., Device]) -> None:

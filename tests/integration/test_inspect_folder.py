@@ -83,10 +83,21 @@ def test_coco_results_fit_their_images_table(results: Path) -> None:
         assert 0 < row["score"] <= 1
 
 
+def test_pictures_of_one_name_and_two_formats_are_both_annotated(shots: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    picture = cv2.imread(str(next(shots.glob("*.png"))))
+    assert picture is not None
+    for name in ("a.png", "a.bmp"):
+        cv2.imwrite(str(tmp_path / "in" / name), picture)
+    done = edgevision("inspect", tmp_path / "in", "--model", BUNDLE, "--out", tmp_path / "out")
+    assert "Traceback" not in done.stderr
+    assert {file.name for file in (tmp_path / "out/annotated").iterdir()} == {"a.png.jpg", "a.bmp.jpg"}
+
+
 def test_annotated_pictures_show_the_defects(results: Path, shots: Path) -> None:
     for line in _rows(results):
         name = Path(str(line["file"]))
-        drawn = cv2.imread(str(results / "annotated" / name.with_suffix(".jpg")))
+        drawn = cv2.imread(str(results / "annotated" / f"{name}.jpg"))
         plain = cv2.imread(str(shots / name))
         assert drawn is not None
         assert plain is not None

@@ -80,7 +80,7 @@ def test_each_event_is_there_once_and_what_is_missing_is_known(postgres: Postgre
     sink.write(events[1:])
     assert [body["data"]["track_id"] for body in sink.bodies()] == [1, 2, 3, 5]
     (hole,) = missing(sink)
-    assert hole.sequences == (4,)
+    assert hole.ranges == ((4, 4),)
     assert hole.source == "edgevision/plant/box/door"
     sink.close()
 
@@ -104,3 +104,20 @@ def test_a_database_that_is_not_there_is_one_line(free_port: int) -> None:
     with pytest.raises(PublishError) as caught:
         PostgresSink(f"host=127.0.0.1 port={free_port} user=x dbname=y")
     assert "sink postgres" in str(caught.value)
+
+
+def test_a_character_that_postgresql_has_not_is_replaced(postgres: Postgres) -> None:
+    sink = PostgresSink(postgres.dsn)
+    draft = EventBuilder("plant", "box", "c" * 12).draft(
+        Occurrence(
+            "health",
+            "camera",
+            FrameTime(datetime(2026, 1, 1, tzinfo=timezone.utc), 0.0),
+            {"state": "online", "reason": "a\0b\\u0000"},
+        ),
+        camera="door",
+    )
+    sink.write([decode(dump({**draft.envelope, "sequence": f"{1:020}"}))])
+    (body,) = sink.bodies()
+    assert body["data"]["reason"] == "a\ufffdb\\u0000"
+    sink.close()

@@ -260,6 +260,20 @@ class TestIntervals:
         (row,) = self._intervals(traffic.finish(make_frame(2.0).time.time_utc, 2.0))
         assert (row["count_out"], row["status"]) == (1, "invalid")
 
+    def test_an_interval_that_goes_on_after_the_end_has_a_higher_revision(
+        self, play: Play, context: AnalysisContext, make_frame: MakeFrame
+    ) -> None:
+        traffic = _traffic(GATE, context)
+        play(traffic, _steps((300, 250), (700, 250)))
+        (early,) = self._intervals(traffic.finish(make_frame(2.0).time.time_utc, 2.0))
+        again = _traffic(GATE, context)  # the same camera is added again, or a file goes on where it failed
+        again.restore(json.loads(json.dumps(traffic.state())))
+        again.update(make_frame(2.1), Tracks.empty())
+        (late,) = self._intervals(again.finish(make_frame(2.1).time.time_utc, 2.1))
+        assert (early["start"], early["count_out"]) == (late["start"], late["count_out"])
+        assert late["observed_s"] > early["observed_s"]
+        assert (early["revision"], late["revision"]) == (1, 2)
+
     def test_a_clock_set_back_continues_the_old_intervals(
         self, context: AnalysisContext, make_frame: MakeFrame, make_tracks: MakeTracks
     ) -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from edgevision.cli.config import app
 from edgevision.daemon.registry import config_reference, config_schema
+from edgevision.training.reference import train_reference, train_schema
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 REFERENCE = CONFIGS.parent / "docs" / "settings.md"
@@ -24,6 +25,21 @@ def test_the_written_schema_is_current() -> None:
     assert SCHEMA.read_text(encoding="utf-8") == config_schema(), (
         "run: edgevision config schema --out configs/schema/..."
     )
+
+
+def test_what_is_written_of_trainings_is_current() -> None:
+    assert (CONFIGS / "schema" / "train.schema.json").read_text(encoding="utf-8") == train_schema(), (
+        "run: edgevision config schema --of train --out configs/schema/train.schema.json"
+    )
+    page = CONFIGS.parent / "docs" / "train-settings.md"
+    assert page.read_text(encoding="utf-8") == train_reference(), (
+        "run: edgevision config schema --of train --markdown --out docs/train-settings.md"
+    )
+
+
+def test_there_are_no_settings_of_other_things() -> None:
+    result = CliRunner().invoke(app, ["schema", "--of", "cameras"])
+    assert "allowed: daemon, train" in str(result.exception)
 
 
 def test_the_written_reference_is_current_and_its_links_lead_somewhere() -> None:

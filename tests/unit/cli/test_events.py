@@ -31,6 +31,8 @@ def test_a_broker_that_is_not_there_is_said_in_a_line(free_port: int) -> None:
         (("tail", "--protocol", "4"), "allowed: 5, 3.1.1"),
         (("sink", "mysql", "somewhere"), "allowed: sqlite, postgres"),
         (("tail", "--port", "99999"), "port"),
+        (("tail", "--port", "0"), "--port: Input should be greater than"),
+        (("contract", "--out", __file__), "cannot be written: Not a directory"),
         (("tail", "--ca", "nowhere.pem"), "--ca: nowhere.pem: no such file"),
         (("tail", "--cert", __file__), "give --cert and --key"),
         (("tail", "--ca", __file__), "TLS"),
@@ -46,6 +48,12 @@ def test_a_broker_that_is_not_there_is_said_in_a_line(free_port: int) -> None:
 )
 def test_wrong_use_is_said_in_a_line(arguments: tuple[str, ...], message: str) -> None:
     assert message in error_of(edgevision("events", *arguments))
+
+
+def test_a_tail_of_no_events_is_refused() -> None:
+    done = edgevision("events", "tail", "--count", 0, "--port", 1)
+    assert done.returncode == 2
+    assert "--count" in done.stderr
 
 
 def test_a_sink_that_cannot_be_written_is_said_in_a_line(tmp_path: Path) -> None:

@@ -61,5 +61,17 @@ def test_the_demo_refuses_what_it_cannot_do(option: tuple[str, ...]) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", [("demo",), ("config", "schema")])
+def test_a_place_that_cannot_be_written_is_said_in_a_line(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "file").touch()
+    assert "cannot be written" in error_of(edgevision(*command, "--out", tmp_path / "file/x"))
+
+
+def test_inspect_refuses_more_threads_than_a_model_can_have(tmp_path: Path) -> None:
+    done = edgevision("inspect", tmp_path, "--model", tmp_path, "--out", tmp_path / "out", "--threads", 100_000)
+    assert done.returncode == 2
+    assert "--threads" in done.stderr
+
+
 def test_the_demo_says_which_model_it_cannot_find(tmp_path: Path) -> None:
     assert "no-such-bundle" in error_of(edgevision("demo", "--model", tmp_path / "no-such-bundle"))

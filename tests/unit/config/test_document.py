@@ -65,6 +65,8 @@ def test_anchors_and_merges_work(tmp_path: Path) -> None:
         ("- a\n- b\n", "is a list; it must start with keys"),
         ("hello\n", "is plain text; it must start with keys"),
         ("a: \x01\n", "is not valid YAML"),
+        ("a: &a [*a]\n", "nested too deep, or an alias stands within"),
+        ("a: " + "[" * 5000 + "]" * 5000 + "\n", "nested too deep"),
     ],
 )
 def test_broken_files_are_refused_with_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -72,6 +74,23 @@ def test_broken_files_are_refused_with_one_line(tmp_path: Path, text: str, messa
         read_document(written(tmp_path, text))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("!!bool perhaps", "cannot be read: it is no bool"),
+        ("!!timestamp soon", "cannot be read: it is no timestamp"),
+        ("!!int ''", "cannot be read: it is no int"),
+        ("{<<: 3}", "cannot be merged: expected a mapping"),
+        ('"${file:a\\0b}"', "cannot be read: embedded null byte"),
+    ],
+)
+def test_what_yaml_cannot_make_a_value_of_is_a_problem_with_its_line(tmp_path: Path, value: str, message: str) -> None:
+    file = written(tmp_path, f"b: 1\na: {value}\n")
+    (problem,) = read_document(file).problems
+    assert str(problem).startswith(f"{file}:2: a: ")
+    assert message in str(problem)
 
 
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
-from pydantic import SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from edgevision.config.daemon import DaemonSettings, Registry
 from edgevision.config.load import config_revision, load_daemon
@@ -45,8 +45,32 @@ class Lifecycle(Settings):
     kind: Literal["detection"] = "detection"
 
 
+class ByClass(Settings):
+    by: Literal["class"] = "class"
+    label: str = "board"
+
+
+class ByTrigger(Settings):
+    by: Literal["trigger"] = "trigger"
+    frames: int = 1
+
+
+class Inspection(Settings):
+    kind: Literal["inspection"] = "inspection"
+    part: Annotated[ByClass | ByTrigger, Field(discriminator="by")] = ByClass()
+
+
 class Mqtt(Settings):
     host: str
+
+    @field_validator("host")
+    @classmethod
+    def _only_a_host(cls, value: str) -> str:
+        if "/" in value:
+            msg = "must be a host name"
+            raise ValueError(msg)
+        return value
+
     password: SecretStr | None = None
 
 
@@ -58,7 +82,7 @@ REGISTRY = Registry(
     sources={"file": File, "rtsp": Rtsp},
     backends={"onnx": Onnx},
     trackers={"bytetrack": Tracker},
-    analyses={"traffic": Traffic, "detection": Lifecycle},
+    analyses={"traffic": Traffic, "detection": Lifecycle, "inspection": Inspection},
     triggers={"file": File},
     actuators={"file": File},
     mqtt=Mqtt,
@@ -169,7 +193,7 @@ extra: 1
     assert "did you mean `threads`? allowed here: kind, threads" in text
     assert "'5s' is no plain number; write the number of seconds without a unit" in text
     assert "there is no model 'x' under `models`; there is m, n" in text
-    assert "'trafic' is not known; allowed: traffic, detection" in text
+    assert "'trafic' is not known; allowed: traffic, detection, inspection" in text
     assert "`kind` is missing; allowed: file, rtsp" in text
     assert "lower-case letters, digits and hyphens" in text
     assert "hush" not in text
@@ -181,7 +205,37 @@ def test_secrets_are_never_shown(folder: Path) -> None:
     assert "hush" not in repr(loaded(folder, GOOD))
 
 
+def test_a_login_within_an_address_is_never_shown(folder: Path) -> None:
+    found = "\n".join(problems(folder, GOOD.replace("host: broker", "host: mqtt://me:hush@broker")))
+    assert "mqtt.host: must be a host name" in found
+    assert "hush" not in found
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("{by: trigr}", "part.by: 'trigr' is not known; allowed: class, trigger"),
+        ("{label: x}", "part.by: `by` is missing; allowed: class, trigger"),
+        ("{by: trigger, frmes: 2}", "part.frmes: unknown key; did you mean `frames`? allowed here: by, frames"),
+    ],
+)
+def test_what_is_told_apart_by_another_key_than_kind_is_explained_as_well(
+    folder: Path, part: str, message: str
+) -> None:
+    text = GOOD.replace("kind: traffic", "kind: inspection").replace("lines: {entry: 1}", f"part: {part}")
+    (problem,) = problems(folder, text)
+    assert problem.endswith(message)
+
+
 def test_a_missing_model_section_is_a_problem_not_a_crash(folder: Path) -> None:
     found = problems(folder, "site: a\ndevice: b\ncameras: {c: 3}\n")
     assert any("models: is missing" in item for item in found)
     assert any("cameras.c" in item for item in found)
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/x", "x" * 5000])
+def test_a_path_that_cannot_be_looked_for_is_a_problem_not_a_crash(folder: Path, path: str) -> None:
+    text = GOOD.replace("bundle: models/m", f"bundle: {path}").replace("door.mp4", path)
+    found = problems(folder, text)
+    assert any("models.m.bundle: " in item and "is no model bundle" in item for item in found)
+    assert any("cameras.door.source.path: " in item for item in found) == path.startswith("~")

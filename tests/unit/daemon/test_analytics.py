@@ -339,6 +339,32 @@ def test_a_live_camera_that_is_dead_from_the_start_has_intervals() -> None:
     assert {(data["status"], data["count_in"], data["observed_s"]) for data in found} == {("invalid", 0, 0.0)}
 
 
+def test_a_recording_played_like_a_camera_has_intervals_of_its_own_time_only() -> None:
+    outbox, builder = outbox_of()
+    lines = {"door": {"from": (0.5, 0), "to": (0.5, 1)}}
+    traffic = Traffic(Traffic.Settings(lines=lines, period_s=1), AnalysisContext("cam", ("person",)))
+    camera = camera_unit("cam", [traffic], live=True, recorded=True)
+    with running(outbox, builder) as stage:
+        stage.post(Attached(camera))
+        for index in range(3):
+            look(stage, camera, index)
+    found = [body["data"] for body in bodies(outbox)]
+    assert [data["start"] for data in found] == [(NOON + timedelta(seconds=index)).isoformat() for index in range(2)]
+    assert {data["revision"] for data in found} == {1}
+
+
+def test_a_camera_that_was_taken_away_lets_go_of_a_frame_that_is_answered_later() -> None:
+    outbox, builder = outbox_of()
+    camera = unit("cam")
+    with running(outbox, builder) as stage:
+        stage.post(Attached(camera))
+        camera.entered()
+        stage.post(Detached(camera, over=False))
+        stage.post(Result(Frame("cam", 0, FrameTime(NOON, 0.0), PlainPixels.blank(8, 8)), Detections.empty(), 0.0))
+    assert camera.in_flight == 0
+    assert bodies(outbox) == []
+
+
 def test_what_waits_when_the_stage_dies_is_answered_too() -> None:
     outbox, builder = outbox_of()
     metrics = Metrics()

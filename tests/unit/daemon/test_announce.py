@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,6 +54,23 @@ def test_a_cameras_state_is_told_when_it_changes_and_kept_for_those_who_come_lat
     ]
     assert [topic for topic, _ in rig.retained] == ["edgevision/plant1/box7/door/state"] * 2
     assert rig.retained[1][1] == {"state": "reconnecting", "reason": "no frame for 5 s"}
+
+
+def test_what_is_kept_of_a_camera_is_what_was_told_last() -> None:
+    rig, others = Rig(), []
+
+    def retain(topic: str, document: Mapping[str, Any]) -> None:
+        if document["state"] == "online":  # meanwhile another thread tells more
+            other = threading.Thread(target=rig.announcer.camera, args=(camera(SourceState.FAILED, "gone"),))
+            other.start()
+            other.join(0.5)
+            others.append(other)
+        rig.retained.append((topic, document))
+
+    rig.announcer.retain = retain
+    rig.announcer.camera(camera(SourceState.ONLINE))
+    others[0].join(10)
+    assert [document["state"] for _, document in rig.retained] == ["online", "failed"]
 
 
 def test_the_start_carries_where_the_boot_before_ended() -> None:

@@ -67,6 +67,18 @@ def test_an_inspection_by_trigger_without_a_trigger_is_refused(tmp_path: Path) -
     )
 
 
+def test_a_name_that_two_traffic_analyses_of_a_camera_share_is_refused(tmp_path: Path) -> None:
+    lines = "lines: {door: {from: [0, 0], to: [0, 1]}}"
+    room = "zones: {door: {polygon: [[0, 0], [1, 0], [1, 1]]}}"  # a zone may be called as a line
+    file = written(
+        tmp_path,
+        f"      - {{kind: traffic, {lines}, {room}}}\n      - {{kind: traffic, {lines}, period_s: 3600}}",
+    )
+    assert "settings.yaml:10: cameras.line.analyses[1].lines.door: another analysis of this camera has" in problems(
+        file
+    )
+
+
 def test_a_source_file_must_be_there_only_when_it_is_asked_for(tmp_path: Path) -> None:
     file = written(tmp_path, "      - {kind: detection}")
     file.write_text(file.read_text().replace("{kind: scene, scene: pcb}", "{kind: file, path: nowhere.mp4}"))

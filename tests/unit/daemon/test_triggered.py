@@ -233,6 +233,23 @@ def test_a_camera_that_was_closed_says_nothing_more(rig: Rig) -> None:
     assert len(rig.states) == said
 
 
+def test_a_repeated_trigger_is_answered_once_and_never_missed(rig: Rig) -> None:
+    frames = rig.source.frames()
+    rig.button.press("one")
+    assert next(frames).trigger_id == "one"
+    rig.button.press("one")  # a machine that got no answer asks again: another part may stand there by now
+    rig.button.press("two")
+    assert next(frames).trigger_id == "two"
+    rig.camera.on.clear()
+    assert rig.lost.wait(5)
+    rig.button.press("two")
+    rig.button.press("three")
+    deadline = time.monotonic() + 10
+    while not rig.missed and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert rig.missed == ["three"]
+
+
 def test_more_triggers_than_can_wait_are_missed_and_told() -> None:
     rig = Rig()
     rig.camera.on.clear()

@@ -17,6 +17,7 @@ from outboxes import (
 
 from edgevision.errors import OutboxError
 from edgevision.events.database import disk_full
+from edgevision.events.outbox import _open
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,48 @@ def test_damage_of_an_unclean_end_is_found(open_outbox: Open, folder: Path) -> N
     outbox.append([draft(builder, 0)])
     assert outbox.flush(5)
     assert len(stored(outbox)) == 2
+
+
+def test_damage_that_is_met_on_the_way_is_shown_and_moved_aside_by_the_next_start(
+    open_outbox: Open, folder: Path
+) -> None:
+    path = folder / "outbox.sqlite"
+    builder = new_boot()
+    outbox = open_outbox(builder)
+    outbox.append([draft(builder, number) for number in range(200)])
+    outbox.close()
+    pages = bytearray(path.read_bytes())
+    pages[40_960:61_440] = b"\xa5" * 20_480
+    path.write_bytes(pages)
+    outbox = open_outbox()
+    with pytest.raises(OutboxError, match="malformed"):
+        stored(outbox)
+    assert not outbox.health().ok
+    outbox.close()
+    outbox = open_outbox()
+    assert "set_aside" in outbox.health().facts
+    assert outbox.flush(5)
+    (gap,) = stored(outbox)
+    assert document(gap)["data"]["reason"] == "corrupt"
+    assert outbox.health().ok
+    outbox.close()
+    assert "set_aside" not in open_outbox().health().facts
+
+
+def test_a_file_moved_aside_by_a_start_that_was_killed_is_announced_by_the_next(
+    open_outbox: Open, folder: Path
+) -> None:
+    path = folder / "outbox.sqlite"
+    path.write_bytes(b"this is no database" * 100)
+    connection, aside = _open(path, "crash")  # and the process is killed before anything is committed
+    connection.close()
+    assert aside is not None
+    outbox = open_outbox()
+    assert outbox.flush(5)
+    (gap,) = stored(outbox)
+    assert document(gap)["data"]["reason"] == "corrupt"
+    outbox.close()
+    assert [document(event)["type"] for event in stored(open_outbox())] == ["edgevision.health.gap.v1"], "told once"
 
 
 def test_an_empty_file_is_a_new_outbox(open_outbox: Open, folder: Path) -> None:

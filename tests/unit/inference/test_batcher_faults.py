@@ -55,6 +55,29 @@ def test_a_crash_of_the_detector_keeps_every_lossless_frame(make: Callable[..., 
     assert running.record.of("file") == [0, 1, 2, 3, 4, 5]
 
 
+class Forgetful(ScriptedDetector):
+    """A detector that gives no answer for picture 1."""
+
+    def infer(self, batch: Batch) -> list[Detections]:
+        return [answer for answer in super().infer(batch) if answer.label[0] != 1]
+
+
+def test_a_model_that_answers_too_few_pictures_has_failed_and_gives_no_frame_anothers_answer() -> None:
+    record, stop = Record(), threading.Event()
+    batcher = Batcher(record.result, record.skip)
+    batcher.add("file", "block")
+    for number in range(3):
+        batcher.put(frame("file", number))
+    stop.set()
+    detector = Forgetful(read_number, spec=SPEC, max_batch=3)
+    for _ in range(2):
+        with pytest.raises(BackendError, match="answers for"):
+            batcher.run(detector, stop)
+    batcher.run(detector, stop)
+    assert record.of("file") == [0, 2]
+    assert record.skips == [("file", 1, "failed", "")]
+
+
 def test_after_a_crash_a_live_camera_goes_on_with_its_newest(make: Callable[..., Running]) -> None:
     running = make(max_batch=1, door="latest")
     running.start()

@@ -96,6 +96,22 @@ def test_what_could_not_be_remembered_is_with_the_next_acknowledgement(tmp_path:
     again.close()
 
 
+def test_what_could_not_be_looked_up_comes_when_it_is_asked_for_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "seen", grace_s=0.0)
+    bench.consumer._store.close()
+    bench.consumer._store = SeenStore(tmp_path / "seen", timeout_s=0.01)
+    bench.send("b1", 1, "a")
+    bench.send("b1", 2, "b")
+    with closing(sqlite3.connect(tmp_path / "seen", isolation_level=None)) as other:
+        other.execute("ALTER TABLE seen RENAME TO away")
+        with pytest.raises(ConsumerError):
+            bench.heard()
+        other.execute("ALTER TABLE away RENAME TO seen")
+    assert bench.heard() == ["a", "b"]
+    assert bench.connection.acknowledged == [1, 2]
+    bench.consumer.close()
+
+
 def test_a_replay_under_a_new_number_is_no_news_and_no_gap(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "seen", grace_s=0.0)
     bench.send("b1", 1, "interval")

@@ -1,0 +1,260 @@
+"""`edgevision data`: labelled pictures, checked, divided, counted, shown and converted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from edgevision.errors import DatasetError
+
+if TYPE_CHECKING:
+    from edgevision.datasets.base import DataSet
+    from edgevision.datasets.check import Checked
+    from edgevision.datasets.fix import Action
+
+app = typer.Typer(help="Labelled pictures: check, split, stats, preview, convert, fingerprint.", no_args_is_help=True)
+
+_PATH = typer.Argument(..., metavar="PATH", help="Folder of the data set, or the file that describes it.")
+_FORMAT = typer.Option("auto", "--format", help="yolo, coco, voc or deeppcb; auto: what is found.")
+_COLUMNS = typer.Option(None, help="CSV file with a column `file` and others: part, lot, camera, day, ...")
+_PATTERN = typer.Option(None, help="Regular expression on the file name: what it finds names the group.")
+_COLUMN = typer.Option(None, help="Column that names the group, e.g. board or lot.")
+_LINK = typer.Option(False, "--link", help="Hard links instead of copies of the pictures.")
+_JSON = typer.Option(False, "--json", help="For machines.")
+
+
+@app.command()
+def check(  # noqa: PLR0913 - one a command-line option
+    path: Path = _PATH,
+    *,
+    format_: str = _FORMAT,
+    columns: Path | None = _COLUMNS,
+    image_size: int = typer.Option(640, min=32, help="Side of the square that the detector sees, px."),
+    group_pattern: str | None = _PATTERN,
+    group_column: str | None = _COLUMN,
+    near_bits: int = typer.Option(80, help="Near duplicates: most differing bits of 256; -1: do not look for them."),
+    fix: Path | None = typer.Option(None, help="Write a cleaned copy into this new folder."),
+    link: bool = _LINK,
+    show_all: bool = typer.Option(False, "--all", help="Show every finding."),
+    as_json: bool = _JSON,
+) -> None:
+    """Find what would spoil a training or its numbers; exit code 1 when there is an error."""
+    from edgevision.cli.data_output import counted, finding_json, print_checked, show_actions
+    from edgevision.datasets import check as checking
+    from edgevision.datasets.fix import fixed
+    from edgevision.datasets.formats import write_dataset
+
+    data, name = _read(path, format_, columns)
+    settings = checking.CheckSettings(image_size, group_pattern, group_column, near_bits)
+    with counted("pictures read", len(checking.files_to_read(data)), quiet=as_json) as each:
+        checked = checking.check(data, settings, each)
+    summary = {**_head(path, name, data), "errors": checked.count("error"), "warnings": checked.count("warning")}
+    if not as_json:
+        print_checked(checked, summary, everything=show_all)
+    actions: list[Action] = []
+    if fix is not None:
+        cleaned, actions = fixed(checked, near_bits)
+        with counted("pictures written", len(cleaned), quiet=as_json) as each:
+            write_dataset(cleaned, fix, name, link=link, each=each)
+        if not as_json:
+            show_actions(actions, cleaned, fix, everything=show_all)
+    if as_json:
+        findings = [finding_json(finding) for finding in checked.findings]
+        done = [{"what": action.what, "where": action.where, "why": action.why} for action in actions]
+        typer.echo(json.dumps({**summary, "findings": findings, "fixed": fix and str(fix), "actions": done}))
+    raise typer.Exit(_code(checked))
+
+
+def _code(checked: Checked) -> int:
+    return 1 if checked.count("error") else 0
+
+
+@app.command()
+def split(  # noqa: PLR0913 - one a command-line option
+    path: Path = _PATH,
+    *,
+    out: Path = typer.Option(..., help="New folder for the divided data set."),
+    format_: str = _FORMAT,
+    to: str | None = typer.Option(None, help="Format to write; without it the one that was read."),
+    columns: Path | None = _COLUMNS,
+    ratio: str = typer.Option("0.7,0.15,0.15", help="Shares of train, val and test."),
+    assign: list[str] = typer.Option([], help="SPLIT=GROUP,GROUP,... instead of shares; may be repeated."),
+    group_pattern: str | None = _PATTERN,
+    group_column: str | None = _COLUMN,
+    seed: int = typer.Option(0, help="Decides between equals."),
+    link: bool = _LINK,
+    as_json: bool = _JSON,
+) -> None:
+    """Divide into train, val and test: whole groups only, and each class with its share."""
+    from edgevision.cli.data_output import counted, finding_json, print_shares
+    from edgevision.datasets.formats import write_dataset
+    from edgevision.datasets.split import shares
+    from edgevision.datasets.split import split as divide
+
+    settings = _split_settings(ratio, assign, group_pattern, group_column, seed)
+    data, name = _read(path, format_, columns)
+    divided = divide(data, settings)
+    with counted("pictures written", len(divided), quiet=as_json) as each:
+        write_dataset(divided, out, to or name, link=link, each=each)
+    parts = shares(divided)
+    if not as_json:
+        print_shares(divided, parts, out)
+        return
+    rows = [
+        {
+            "split": part.split,
+            "pictures": part.pictures,
+            "boxes": dict(zip(data.classes, part.boxes, strict=True)),
+            "off": dict(zip(data.classes, [round(value, 6) for value in part.off], strict=True)),
+        }
+        for part in parts
+    ]
+    findings = [finding_json(finding) for finding in divided.findings]
+    typer.echo(json.dumps({**_head(path, to or name, data), "out": str(out), "splits": rows, "findings": findings}))
+
+
+@app.command()
+def stats(
+    path: Path = _PATH,
+    *,
+    out: Path | None = typer.Option(None, help="Folder for plots."),
+    format_: str = _FORMAT,
+    columns: Path | None = _COLUMNS,
+    as_json: bool = _JSON,
+) -> None:
+    """Count pictures, boxes and classes, measure sizes and brightness, and plot them."""
+    from dataclasses import asdict
+
+    from edgevision.cli.data_output import counted, print_stats
+    from edgevision.datasets.measure import measure_all
+    from edgevision.datasets.plots import write_plots
+    from edgevision.datasets.stats import stats as count
+
+    data, name = _read(path, format_, columns)
+    with counted("pictures read", len({sample.file for sample in data.samples}), quiet=as_json) as each:
+        measured = measure_all([sample.file for sample in data.samples], each)
+    found = count(data, measured)
+    plots = write_plots(data, found.parts[:-1], out) if out else []
+    if as_json:
+        typer.echo(json.dumps({**_head(path, name, data), **asdict(found), "plots": [str(file) for file in plots]}))
+    else:
+        print_stats(data, found, plots)
+
+
+@app.command()
+def preview(
+    path: Path = _PATH,
+    *,
+    out: Path = typer.Option(..., help="PNG file to write."),
+    count: int = typer.Option(16, min=1, max=100, help="How many pictures."),
+    seed: int = typer.Option(0, help="Decides which pictures."),
+    format_: str = _FORMAT,
+    columns: Path | None = _COLUMNS,
+) -> None:
+    """Show some pictures with their boxes, every class among them where it is there."""
+    from edgevision.datasets.plots import chosen, write_sheet
+
+    if out.suffix.lower() != ".png":
+        raise DatasetError(f"{out}: a preview is a PNG file; name it so")
+    data, _ = _read(path, format_, columns)
+    shown = chosen(data, count, seed)
+    write_sheet(shown, data.classes, out)
+    typer.echo(f"{len(shown)} of {len(data)} pictures in {out}")
+
+
+@app.command()
+def convert(
+    path: Path = _PATH,
+    *,
+    to: str = typer.Option(..., help="yolo, coco, voc or deeppcb."),
+    out: Path = typer.Option(..., help="New folder."),
+    format_: str = _FORMAT,
+    columns: Path | None = _COLUMNS,
+    link: bool = _LINK,
+    as_json: bool = _JSON,
+) -> None:
+    """Write a data set in another format; splits and columns are kept."""
+    from edgevision.cli.data_output import counted
+    from edgevision.datasets.formats import write_dataset
+
+    data, name = _read(path, format_, columns)
+    with counted("pictures written", len(data), quiet=as_json) as each:
+        write_dataset(data, out, to, link=link, each=each)
+    left_out = sum(finding.severity == "error" for finding in data.findings)
+    if as_json:
+        typer.echo(json.dumps({**_head(path, name, data), "to": to, "out": str(out), "left_out": left_out}))
+        return
+    typer.echo(f"{len(data)} pictures, {sum(data.counts())} boxes: {name} to {to} in {out}")
+    if left_out:
+        typer.echo(f"{left_out} that could not be read are left out: edgevision data check {path}")
+
+
+@app.command()
+def fuse(
+    path: Path = _PATH,
+    *,
+    out: Path = typer.Option(..., help="New folder."),
+    format_: str = _FORMAT,
+    columns: Path | None = _COLUMNS,
+    as_json: bool = _JSON,
+) -> None:
+    """Make one picture of each picture and its defect-free template: grey, grey, difference; a YOLO data set."""
+    from edgevision.cli.data_output import counted
+    from edgevision.datasets.fuse import fuse_dataset
+
+    data, name = _read(path, format_, columns)
+    with counted("pictures fused", len(data), quiet=as_json) as each:
+        count = fuse_dataset(data, out, each)
+    if as_json:
+        typer.echo(json.dumps({**_head(path, name, data), "out": str(out), "fused": count}))
+    else:
+        typer.echo(f"{count} of {len(data)} pictures fused with their templates in {out}")
+
+
+@app.command()
+def fingerprint(
+    path: Path = _PATH, *, format_: str = _FORMAT, columns: Path | None = _COLUMNS, as_json: bool = _JSON
+) -> None:
+    """Print one number for pictures, classes, boxes and splits, whatever the format, the names and their order."""
+    from edgevision.cli.data_output import counted
+    from edgevision.datasets.fingerprint import fingerprint as compute
+
+    data, name = _read(path, format_, columns)
+    with counted("pictures read", len(data), quiet=as_json) as each:
+        digest = compute(data, each)
+    typer.echo(json.dumps({**_head(path, name, data), "fingerprint": digest}) if as_json else digest)
+
+
+def _read(path: Path, format_: str, columns: Path | None) -> tuple[DataSet, str]:
+    from edgevision.datasets.formats import AUTO, detect, read_dataset
+
+    name = detect(path) if format_ == AUTO else format_
+    return read_dataset(path, name, columns), name
+
+
+def _head(path: Path, name: str, data: DataSet) -> dict[str, Any]:
+    boxes = sum(data.counts())
+    return {"path": str(path), "format": name, "pictures": len(data), "boxes": boxes, "classes": list(data.classes)}
+
+
+def _split_settings(ratio: str, assign: list[str], pattern: str | None, column: str | None, seed: int) -> Any:  # noqa: ANN401 - the model is imported late
+    from pydantic import ValidationError
+
+    from edgevision.datasets.split import SplitSettings
+
+    groups: dict[str, list[str]] = {}
+    for item in assign:
+        name, sign, names = item.partition("=")
+        if not sign:
+            raise DatasetError(f"--assign {item}: write SPLIT=GROUP,GROUP,..., e.g. train=00041,13000")
+        groups.setdefault(name.strip(), []).extend(group.strip() for group in names.split(","))
+    given = {"group_pattern": pattern, "group_column": column, "seed": seed, "assign": groups or None}
+    try:
+        return SplitSettings.model_validate({**given, "ratio": ratio.split(",")})
+    except ValidationError as exc:
+        error = exc.errors(include_url=False)[0]
+        where = ".".join(str(key) for key in error["loc"][:1])
+        raise DatasetError(f"--{where or 'split'}: {error['msg'].removeprefix('Value error, ')}") from exc

@@ -1,0 +1,213 @@
+"""Pictures of a data set for people: plots of its numbers, and a sheet of its pictures with their boxes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from edgevision.datasets.base import DataSet, Sample
+from edgevision.datasets.stats import PartStats, boxes_of
+from edgevision.errors import DatasetError, ImageError
+from edgevision.sources.images import read_image
+from edgevision.types import FloatArray, Image, IntArray
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_CELL_PX = 480
+_GRID = 48  # cells of the heat map on each side
+_SCATTER_MOST = 20_000
+_PALETTE = "tab10"
+_COLOURS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One picture of a sheet.
+
+    Attributes:
+        title: Written above it.
+        image: (H, W, 3) uint8 BGR.
+        xyxy: (N, 4) float32, pixels of the picture.
+        label: (N,) int64.
+    """
+
+    title: str
+    image: Image
+    xyxy: FloatArray
+    label: IntArray
+
+
+def write_plots(data: DataSet, parts: Sequence[PartStats], folder: Path) -> list[Path]:
+    """Write ``classes.png``, ``box-sizes.png`` and ``box-centres.png``.
+
+    Args:
+        data: The data set.
+        parts: Its splits, ``all`` not among them.
+        folder: Where to; made if need be.
+
+    Raises:
+        DatasetError: Matplotlib is not installed, or the folder cannot be written.
+    """
+    return [
+        _saved(_class_counts(data, parts), folder / "classes.png"),
+        _saved(_box_sizes(data), folder / "box-sizes.png"),
+        _saved(_box_centres(data), folder / "box-centres.png"),
+    ]
+
+
+def write_sheet(shown: Sequence[Shown], classes: Sequence[str], file: Path) -> None:
+    """Write pictures with their boxes side by side, each in the colour of its class.
+
+    Raises:
+        DatasetError: Matplotlib is not installed, or the file cannot be written.
+    """
+    columns = math.ceil(math.sqrt(len(shown)))
+    rows = math.ceil(len(shown) / columns)
+    figure = _figure(3 * columns, 3.2 * rows + 0.5)
+    for index, item in enumerate(shown):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        axes.set_title(item.title, fontsize=7)
+        axes.set_axis_off()
+        _show(axes, item)
+    used = sorted({int(label) for item in shown for label in item.label})
+    handles = [_patch(label) for label in used]
+    if handles:
+        figure.legend(handles, [classes[label] for label in used], loc="outside lower center", ncols=min(6, len(used)))
+    _saved(figure, file)
+
+
+def chosen(data: DataSet, count: int, seed: int = 0) -> list[Shown]:
+    """So many readable pictures by chance, the class that was seen least so far first."""
+    left = [data.samples[index] for index in np.random.default_rng(seed).permutation(len(data))]
+    seen = np.zeros(len(data.classes), np.int64)
+    out: list[Shown] = []
+    while left and len(out) < count:
+        sample = _with_rarest(left, seen)
+        left.remove(sample)
+        try:
+            image = read_image(sample.file)
+        except ImageError:
+            continue
+        seen += np.bincount(sample.label, minlength=len(seen))[: len(seen)]
+        name = data.name(sample.file)
+        out.append(Shown(f"{sample.split}: {name}" if sample.split else name, image, sample.xyxy, sample.label))
+    if not out:
+        raise DatasetError(f"{data.root}: no picture can be read")
+    return out
+
+
+def _with_rarest(samples: Sequence[Sample], seen: IntArray) -> Sample:
+    for label in np.argsort(seen, kind="stable"):
+        found = next((sample for sample in samples if (sample.label == label).any()), None)
+        if found is not None:
+            return found
+    return samples[0]
+
+
+def _show(axes: Axes, item: Shown) -> None:
+    from matplotlib.patches import Rectangle
+
+    height, width = item.image.shape[:2]
+    scale = _CELL_PX / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(item.image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
+    axes.imshow(small[..., ::-1], extent=(0, width, height, 0))
+    for (x1, y1, x2, y2), label in zip(item.xyxy.astype(float), item.label, strict=True):
+        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, linewidth=1.2, edgecolor=_colour(int(label))))
+
+
+def _class_counts(data: DataSet, parts: Sequence[PartStats]) -> Figure:
+    figure = _figure(7, 1.5 + 0.35 * len(data.classes) * max(1, len(parts) * 0.6))
+    axes = figure.add_subplot()
+    thick = 0.8 / max(1, len(parts))
+    rows = np.arange(len(data.classes))
+    for index, part in enumerate(parts):
+        counts = [part.boxes[name] for name in data.classes]
+        bars = axes.barh(rows + (index - (len(parts) - 1) / 2) * thick, counts, thick * 0.9, label=part.name)
+        axes.bar_label(bars, padding=3, fontsize=8)
+    axes.set_yticks(rows, data.classes)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set(title="Boxes by class", xlabel="boxes")
+    _plain(axes)
+    if len(parts) > 1:
+        axes.legend(frameon=False)
+    return figure
+
+
+def _box_sizes(data: DataSet) -> Figure:
+    boxes, _ = boxes_of(data)
+    label = np.concatenate([np.zeros(0, np.int64), *(sample.label for sample in data.samples)])
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.1)
+    figure = _figure(9, 4.2)
+    left, right = figure.subplots(1, 2)
+    pick = np.random.default_rng(0).permutation(len(boxes))[:_SCATTER_MOST]
+    colours = [_colour(int(index)) for index in label[pick]]
+    left.scatter(sides[pick, 0], sides[pick, 1], s=5, c=colours, alpha=0.5, linewidths=0)
+    left.set(title="Width and height of boxes", xlabel="width, px", ylabel="height, px", xscale="log", yscale="log")
+    handles = [_patch(index) for index in range(len(data.classes))]
+    if len(handles) <= _COLOURS:
+        left.legend(handles, data.classes, fontsize=7, frameon=False)
+    right.hist(np.sqrt(sides.prod(axis=1)), bins=40, color=_colour(0))
+    right.set(title="Side of a square of the same area", xlabel="px", ylabel="boxes")
+    for axes in (left, right):
+        _plain(axes)
+    return figure
+
+
+def _box_centres(data: DataSet) -> Figure:
+    boxes, scale = boxes_of(data)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 / scale
+    counts, _, _ = np.histogram2d(centres[:, 1], centres[:, 0], bins=_GRID, range=[[0, 1], [0, 1]])
+    figure = _figure(5.4, 4.6)
+    axes = figure.add_subplot()
+    drawn = axes.imshow(counts, extent=(0, 1, 1, 0), cmap="magma")
+    axes.set(title="Where box centres lie", xlabel="share of the width", ylabel="share of the height")
+    figure.colorbar(drawn, ax=axes, label="boxes")
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    """A figure that needs no display and no global state."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as exc:
+        raise DatasetError('plots need matplotlib: pip install "edgevision[data]"') from exc
+    return Figure(figsize=(width, height), layout="constrained", dpi=120)
+
+
+def _patch(label: int) -> Artist:
+    from matplotlib.patches import Patch
+
+    return Patch(color=_colour(label))
+
+
+def _colour(label: int) -> tuple[float, float, float, float]:
+    from matplotlib import colormaps
+
+    red, green, blue, alpha = colormaps[_PALETTE](label % _COLOURS)
+    return red, green, blue, alpha
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=True, alpha=0.25)
+    axes.set_axisbelow(True)
+
+
+def _saved(figure: Figure, file: Path) -> Path:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(file)
+    except OSError as exc:
+        raise DatasetError(f"{file}: cannot be written: {exc.strerror}") from exc
+    return file

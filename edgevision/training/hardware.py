@@ -1,0 +1,37 @@
+"""What this machine computes in, what others can run, and what to say when its memory is too small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgevision.errors import TrainingError
+from edgevision.training.settings import TrainSettings
+
+OPSET = 17
+IR_VERSION = 8
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+def bf16_on_cpu() -> bool:
+    """Whether the processor multiplies in bfloat16; elsewhere it is emulated and slower than fp32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text("ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+@contextmanager
+def telling_memory(settings: TrainSettings) -> Iterator[None]:
+    """Where running out of memory becomes an error that says what to try."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as exc:
+        text = " ".join(str(exc).split())
+        if not isinstance(exc, MemoryError) and not any(sign in text.lower() for sign in _OUT_OF_MEMORY):
+            raise
+        smaller = max(1, settings.batch // 2)
+        msg = f"not enough memory for batch: {settings.batch} at image_size: {settings.image_size}"
+        raise TrainingError(f"{msg}; try batch: {smaller}, or a smaller image_size") from exc

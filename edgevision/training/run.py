@@ -1,0 +1,186 @@
+"""A training from settings to report, in one folder that a killed run goes on in.
+
+The folder holds ``settings.json``, ``run.json`` (what it ran with), ``curves.csv`` and ``curves.png``, the trainer's
+own ``yolo/`` or ``fcos/``, and in the end ``bundle/`` and ``report/``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from edgevision import __version__
+from edgevision.datasets.base import DataSet
+from edgevision.datasets.check import CheckSettings, check, files_to_read
+from edgevision.datasets.fingerprint import fingerprint
+from edgevision.datasets.settings import load_data
+from edgevision.errors import TrainingError
+from edgevision.training.base import Build, Watcher
+from edgevision.training.bundling import Made, make_bundle
+from edgevision.training.curves import plot_curves
+from edgevision.training.settings import TrainSettings
+from edgevision.training.tensorboard import logged
+
+SHOWN = 5  # of many problems
+NEAR = "near_duplicate"  # across splits: an error for a check, but what only looks alike must not stop a training
+_LIBRARIES = ("torch", "torchvision", "ultralytics", "albumentations", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Who is told about a run.
+
+    Attributes:
+        say: A sentence for a person.
+        bar: Makes a bar over so many pictures; entering it gives what to call with the number done.
+        watcher: Told about batches and epochs.
+    """
+
+    say: Callable[[str], None]
+    bar: Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+    watcher: Watcher
+
+
+def prepare(settings: TrainSettings, folder: Path, *, resume: bool) -> None:
+    """Take a folder for a run, or one over.
+
+    Raises:
+        TrainingError: It holds another run, or none where one is to go on.
+    """
+    file = folder / "settings.json"
+    if resume:
+        if not file.exists():
+            raise TrainingError(f"{folder}: there is no run to go on with")
+        old, new = json.loads(file.read_text("utf-8")), json.loads(settings.model_dump_json())
+        changed = [name for name in new if old.get(name) != new[name]]
+        if changed:
+            raise TrainingError(f"{folder}: was begun with another `{changed[0]}`; go on with what it began with")
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise TrainingError(f"{folder}: is not empty; go on with --resume, or name a new folder")
+        file.write_text(settings.model_dump_json(indent=1), "utf-8")
+    except OSError as exc:
+        raise TrainingError(f"{folder}: cannot be written: {exc.strerror}") from exc
+
+
+def pictures(settings: TrainSettings, steps: Steps) -> DataSet:
+    """The data set, checked: whatever would make the training or its numbers wrong is an error before it begins.
+
+    Raises:
+        DatasetError: It cannot be read.
+        TrainingError: It has errors, or a split is empty.
+    """
+    data = load_data(settings.data)
+    for split in ("train", "val"):
+        if not data.of(split).samples:
+            hint = "say how to divide it under `data.split`"
+            raise TrainingError(f"{settings.data.path}: no picture is in the split {split}; {hint}")
+    if not sum(data.of("train").counts()):
+        raise TrainingError(f"{settings.data.path}: not one training picture has a box, so there is nothing to learn")
+    with steps.bar("checking pictures", len(files_to_read(data))) as advance:
+        checked = check(data, CheckSettings(image_size=settings.image_size), lambda: advance(1))
+    errors = [item for item in checked.findings if item.severity == "error" and not item.kind.startswith(NEAR)]
+    if errors:
+        shown = "\n".join(str(finding) for finding in errors[:SHOWN])
+        more = f"\n... and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
+        hint = f"see `edgevision data check {settings.data.path}`, which can also write a cleaned copy (--fix)"
+        raise TrainingError(f"{settings.data.path}: {len(errors)} errors; {hint}\n{shown}{more}")
+    near = sum(item.severity == "error" for item in checked.findings)
+    if near:
+        steps.say(f"{near} pairs of pictures in two splits look like the same shot: if they are, the numbers flatter")
+    if warnings := len(checked.findings) - near:
+        steps.say(f"{warnings} warnings about the pictures; `edgevision data check {settings.data.path}` shows them")
+    return data
+
+
+def run(
+    settings: TrainSettings, folder: Path, build: Build, steps: Steps, *, resume: bool, dry_run: bool
+) -> Made | None:
+    """Train, make the bundle and judge it; ``None`` after a dry run.
+
+    Args:
+        settings: What to do.
+        folder: New, or with ``resume`` that of a run that was broken off.
+        build: Makes the trainer.
+        steps: Who is told.
+        resume: Go on from the last finished epoch.
+        dry_run: Only check pictures, settings and one batch.
+
+    Raises:
+        EdgevisionError: Anything that the user can do something about.
+    """
+    prepare(settings, folder, resume=resume)
+    data = pictures(settings, steps)
+    counts = ", ".join(f"{len(data.of(name))} {name}" for name in ("train", "val", "test"))
+    steps.say(f"{len(data)} pictures ({counts}), {sum(data.counts())} boxes of {len(data.classes)} classes")
+    print_ = fingerprint(data)
+    trainer = build(settings, folder)
+    if not resume:
+        steps.say("trying one batch")
+        trainer.check(data)
+        _write_json(folder / "run.json", _environment(data, print_))
+    if dry_run:
+        return None
+    watcher = logged(steps.watcher, folder / "tensorboard") if settings.tensorboard else steps.watcher
+    weights = trainer.fit(data, watcher, resume=resume)
+    plot_curves(folder / "curves.csv", folder / "curves.png")
+    steps.say(f"trained: {weights}")
+    graph = trainer.export_onnx(weights)
+    judged = sum(len(data.of(name)) for name in ("val", "test"))
+    with steps.bar("judging", judged) as advance:
+        return make_bundle(graph, data, settings, folder, print_, advance=advance)
+
+
+def _environment(data: DataSet, print_: str) -> dict[str, Any]:
+    """What it ran with."""
+    versions = {name: _version(name) for name in _LIBRARIES}
+    return {
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": sys.argv[1:],
+        "edgevision": __version__,
+        "git_revision": _git_revision(),
+        "fingerprint": print_,
+        "classes": list(data.classes),
+        "pictures": {name: len(data.of(name)) for name in ("train", "val", "test")},
+        "python": platform.python_version(),
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+        "versions": {name: version for name, version in versions.items() if version},
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _git_revision() -> str | None:
+    """Of the folder the command runs in; with ``+`` when files differ from it."""
+    try:
+        revision, changes = (
+            subprocess.run(["git", *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603, S607 - git, wherever it is
+            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{revision}+" if changes else revision
+
+
+def _write_json(file: Path, document: object) -> None:
+    try:
+        file.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    except OSError as exc:
+        raise TrainingError(f"{file}: cannot be written: {exc.strerror}") from exc

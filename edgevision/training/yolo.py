@@ -1,0 +1,228 @@
+"""The trainer port over Ultralytics' YOLO detectors. AGPL-3.0: what is trained here says so."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from edgevision.datasets.base import DataSet
+from edgevision.errors import TrainingError
+from edgevision.training.augment import load_pipeline
+from edgevision.training.base import Graph, Watcher
+from edgevision.training.hardware import IR_VERSION, OPSET, bf16_on_cpu, telling_memory
+from edgevision.training.layout import Layout
+from edgevision.training.quiet import hush
+from edgevision.training.settings import TrainSettings, YoloSettings
+
+LICENCE = "AGPL-3.0-only"
+
+
+class YoloTrainer:
+    """Trains in ``folder``: ``data/`` is the layout, ``yolo/`` the trainer's own.
+
+    Args:
+        settings: ``model`` must be a YOLO.
+        folder: The run's folder.
+        trust: Load checkpoints that hold more than weights and known layers.
+    """
+
+    def __init__(self, settings: TrainSettings, folder: Path, *, trust: bool = False) -> None:
+        if not isinstance(settings.model, YoloSettings):
+            msg = f"{settings.model.kind}: not a YOLO"
+            raise TypeError(msg)
+        self._model = settings.model
+        if settings.precision == "auto" and not _has_gpu(settings.devices):
+            settings = settings.model_copy(update={"precision": "bf16" if bf16_on_cpu() else "fp32"})
+        self._settings = settings
+        self._folder = folder
+        hush(folder / "yolo" / "home", fetch=self._model.fetch, trust=trust)
+
+    def check(self, data: DataSet) -> None:
+        """One batch forward and backward, one validation batch; see ``Trainer``."""
+        folder = self._folder / "check"
+        layout = Layout.write(data, folder / "data", repeat=self._settings.repeat)
+        try:
+            with self._told():
+                engine = self._engine(layout, folder, resume=False)
+                engine._setup_train()  # noqa: SLF001 - what its own loop begins with
+                batch = engine.preprocess_batch(next(iter(engine.train_loader)))
+                loss, _ = engine.model(batch)
+                loss.sum().backward()
+                engine.model.eval()
+                engine.model(engine.preprocess_batch(next(iter(engine.test_loader)))["img"])
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def fit(self, data: DataSet, watcher: Watcher, *, resume: bool) -> Path:
+        """Train; see ``Trainer``."""
+        last = self._folder / "yolo" / "weights" / "last.pt"
+        layout = Layout.write(data, self._folder / "data", repeat=self._settings.repeat)
+        with self._told():
+            engine = self._engine(layout, self._folder, resume=resume and last.exists())
+            engine.watcher = watcher
+            engine.train()
+        best = last.with_name("best.pt")
+        return best if best.exists() else last
+
+    def export_onnx(self, weights: Path) -> Graph:
+        """``images`` (N, H, W, 3) uint8 RGB → ``output``, boxes and scores, suppression left to the runtime."""
+        import onnx
+        import torch
+        from ultralytics.nn.tasks import load_checkpoint
+
+        with self._told():
+            model = load_checkpoint(weights)[0]
+        model = getattr(model, "student_model", model).float().eval().fuse()
+        for module in model.modules():
+            if hasattr(module, "export"):
+                module.export, module.format = True, "onnx"
+        end_to_end = bool(getattr(model.model[-1], "end2end", False))
+        size = self._settings.image_size
+        buffer = io.BytesIO()
+        torch.onnx.export(
+            _with_pixels(model),
+            torch.zeros(1, size, size, 3, dtype=torch.uint8),
+            buffer,
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=["output"],
+            dynamic_axes={"images": {0: "batch"}, "output": {0: "batch"}},
+            dynamo=False,
+        )
+        graph = onnx.load_from_string(buffer.getvalue())
+        graph.ir_version = IR_VERSION
+        onnx.checker.check_model(graph, full_check=True)
+        tools = {name: metadata.version(name) for name in ("torch", "ultralytics", "onnx")}
+        return Graph(graph.SerializeToString(), "yolo-e2e" if end_to_end else "yolo", LICENCE, tools)
+
+    def _engine(self, layout: Layout, folder: Path, *, resume: bool) -> Any:  # noqa: ANN401 - the trainer's
+        # The engine reads our settings from a file, since a launcher for several GPUs starts it anew.
+        aside = self._folder / "yolo" / "settings.json"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(self._settings.model_dump_json(), "utf-8")
+        from edgevision.training.yolo_engine import SETTINGS_FILE, YoloEngine
+
+        os.environ[SETTINGS_FILE] = str(aside.resolve())
+        overrides = self._overrides() | {
+            "data": str(layout.file.resolve()),
+            "save_dir": str((folder / "yolo").resolve()),
+            "exist_ok": True,
+        }
+        if resume:
+            overrides |= {"resume": str((folder / "yolo" / "weights" / "last.pt").resolve())}
+        return YoloEngine(overrides=overrides)
+
+    def _overrides(self) -> dict[str, Any]:
+        """Our settings in the trainer's words. Variation is the pipeline's, so its own colours and flips are off."""
+        settings, model = self._settings, self._model
+        pipeline = settings.augment.pipeline
+        return {
+            "model": f"{model.architecture}.yaml",
+            "pretrained": str(self._weights()) if model.weights else False,
+            "distill_model": str(model.teacher) if model.teacher else None,
+            "dis": model.teacher_weight,
+            "freeze": self._frozen(),
+            "imgsz": settings.image_size,
+            "batch": settings.batch,
+            "nbs": settings.batch,  # a step after every batch: the default of one per 64 pictures starves small sets
+            "epochs": settings.stop.epochs,
+            "time": settings.stop.minutes / 60 if settings.stop.minutes else None,
+            "patience": settings.stop.patience_epochs,
+            "optimizer": settings.optimiser.kind,
+            "lr0": settings.optimiser.rate,
+            "lrf": settings.schedule.final_share,
+            "momentum": settings.optimiser.momentum,
+            "weight_decay": settings.optimiser.weight_decay,
+            "warmup_epochs": settings.schedule.warmup_epochs,
+            "warmup_bias_lr": 0.0,
+            "cls_pw": settings.class_weights,
+            "mosaic": settings.augment.mosaic,
+            "close_mosaic": settings.augment.plain_epochs,
+            "scale": settings.augment.scale,
+            "augmentations": None if pipeline == "none" else list(load_pipeline(pipeline).transforms),
+            **dict.fromkeys(("hsv_h", "hsv_s", "hsv_v", "flipud", "fliplr"), 0.0),
+            "amp": {"fp32": False, "auto": True}.get(settings.precision, settings.precision) if self._gpu else False,
+            "device": None
+            if settings.devices == "auto" and self._gpu
+            else "cpu"
+            if not self._gpu
+            else settings.devices,
+            "workers": settings.workers,
+            "seed": settings.seed,
+            "cache": "ram",
+            "plots": False,
+            "verbose": False,
+        }
+
+    @property
+    def _gpu(self) -> bool:
+        return _has_gpu(self._settings.devices)
+
+    def _weights(self) -> Path:
+        weights = self._model.weights
+        if weights is None or weights.is_file():
+            return weights or Path()
+        if self._model.fetch:
+            return Path(weights.name)
+        msg = f"model.weights: {weights}: no such file; give one, or set `model.fetch: true` to fetch {weights.name}"
+        raise TrainingError(msg)
+
+    def _frozen(self) -> int | None:
+        """How many of the network's first layers do not learn."""
+        if self._model.freeze == "none":
+            return None
+        from ultralytics.nn.tasks import yaml_model_load
+
+        layers = yaml_model_load(f"{self._model.architecture}.yaml")
+        backbone, head = len(layers["backbone"]), len(layers["head"])
+        return backbone if self._model.freeze == "backbone" else backbone + head - 1
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Where the library's exceptions become ours."""
+        try:
+            with telling_memory(self._settings):
+                yield
+        except TrainingError:
+            raise
+        except RuntimeError as exc:
+            text = " ".join(str(exc).split())
+            raise TrainingError(f"the training failed: {text[:400]}") from exc
+        except OSError as exc:
+            raise TrainingError(f"{exc.filename or self._folder}: {exc.strerror or exc}") from exc
+        except (TypeError, ValueError, AssertionError, KeyError, AttributeError, ImportError) as exc:
+            text = " ".join(str(exc).replace("ERROR ❌️ ", "").split())
+            if "references types outside" in text:
+                text = (
+                    f"{text.split(' references')[0]}: holds more than weights and known layers, and loading it could "
+                    "run anything; if you know who made it, say --trust"
+                )
+            raise TrainingError(text[:400]) from exc
+
+
+def _has_gpu(devices: str) -> bool:
+    import torch
+
+    return devices != "cpu" and bool(torch.cuda.is_available())
+
+
+def _with_pixels(model: Any) -> Any:  # noqa: ANN401 - torch's modules
+    """The network with pixels as they are in front: cast, axes, scale."""
+    import torch
+
+    class WithPixels(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, pixels: Any) -> Any:  # noqa: ANN401 - tensors
+            answer = self.model(pixels.float().permute(0, 3, 1, 2) * (1 / 255))
+            return answer[0] if isinstance(answer, list | tuple) else answer
+
+    return WithPixels()

@@ -1,0 +1,212 @@
+"""Ultralytics' detection trainer with what it lacks: more optimisers and schedules, pasted defects, bfloat16 on a CPU.
+
+Imported only where a YOLO is trained. With several GPUs its class is made again in each process of torch's launcher,
+so it takes our settings from the file that ``SETTINGS_FILE`` names in the environment, not from arguments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import nn, optim
+from torch.utils._pytree import tree_map
+from ultralytics.data.dataset import YOLODataset
+from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.utils import DEFAULT_CFG
+from ultralytics.utils.instance import Instances
+from ultralytics.utils.torch_utils import intersect_dicts, strip_optimizer, unwrap_model
+
+from edgevision.errors import TrainingError
+from edgevision.training.base import Epoch, Progress, Watcher
+from edgevision.training.curves import append_epoch
+from edgevision.training.layout import Layout
+from edgevision.training.paste import Paster
+from edgevision.training.schedule import schedule
+from edgevision.training.settings import TrainSettings
+
+SETTINGS_FILE = "EDGEVISION_TRAINING"
+LEAST_TAKEN_OVER = 0.5  # of a model's tensors, from weights that shall be of its architecture
+_METRICS: Final = {
+    "map50": "metrics/mAP50(B)",
+    "map50_95": "metrics/mAP50-95(B)",
+    "precision": "metrics/precision(B)",
+    "recall": "metrics/recall(B)",
+}
+
+
+class PastingDataset(YOLODataset):  # type: ignore[misc]
+    """Pictures as the trainer reads them, some with defects pasted before they are put together and varied."""
+
+    paster: Paster
+    share: float
+
+    def get_image_and_label(self, index: int) -> dict[str, Any]:
+        """A picture, resized, with its labels."""
+        sample: dict[str, Any] = super().get_image_and_label(index)
+        rng = np.random.default_rng(int(torch.randint(2**31, (1,))))
+        if rng.random() >= self.share:
+            return sample
+        height, width = sample["img"].shape[:2]
+        instances = sample["instances"]
+        instances.convert_bbox("xyxy")
+        instances.denormalize(width, height)
+        scale = sample["resized_shape"][0] / sample["ori_shape"][0]
+        labels = sample["cls"].reshape(-1).astype(np.int64)
+        image, xyxy, label = self.paster.apply(sample["img"], instances.bboxes, labels, rng, scale)
+        segments = np.zeros((0, instances.segments.shape[1], 2) if instances.segments.ndim == 3 else (0, 1000, 2))  # noqa: PLR2004
+        sample["img"], sample["cls"] = image, label.reshape(-1, 1).astype(np.float32)
+        sample["instances"] = Instances(xyxy, segments.astype(np.float32), bbox_format="xyxy", normalized=False)
+        return sample
+
+
+class YoloEngine(DetectionTrainer):  # type: ignore[misc]
+    """One training.
+
+    Attributes:
+        watcher: Who is told; set by the process that made it, absent in those of a launcher.
+    """
+
+    watcher: Watcher | None = None
+    last: Path
+    best: Path
+
+    def __init__(self, cfg: Any = DEFAULT_CFG, overrides: Any = None, _callbacks: Any = None) -> None:  # noqa: ANN401
+        self.ours = TrainSettings.model_validate_json(Path(os.environ[SETTINGS_FILE]).read_text("utf-8"))
+        self._began_s = time.monotonic()
+        super().__init__(cfg, overrides, _callbacks)
+        self.add_callback("on_train_batch_end", YoloEngine._after_batch)
+        self.add_callback("on_fit_epoch_end", YoloEngine._after_epoch)
+        self._batches_done = 0
+
+    def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:  # noqa: ANN401, ARG002, FBT001, FBT002 - as in the base
+        """The network, from the given weights or newly drawn.
+
+        Raises:
+            TrainingError: The weights are of another architecture.
+        """
+        torch.manual_seed(self.ours.seed)
+        model = super().get_model(cfg, None, verbose=False)
+        if weights is not None:
+            taken = intersect_dicts(weights.float().state_dict(), model.state_dict())
+            if len(taken) < LEAST_TAKEN_OVER * len(model.state_dict()):
+                holds = Path(str(getattr(weights, "yaml", {}).get("yaml_file", "another network"))).stem
+                msg = (
+                    f"model.weights: holds {holds}, of which {len(taken)} of {len(model.state_dict())} tensors fit "
+                    f"{self.ours.model.architecture}; give weights of that architecture or name the other one"
+                )
+                raise TrainingError(msg)
+            model.load(weights, verbose=False)
+        elif not self.resume:
+            _draw(model, getattr(self.ours.model, "init", "default"))
+        return model
+
+    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:  # noqa: ANN401
+        """The trainer's own data set, with pasting in training."""
+        dataset = super().build_dataset(img_path, mode, batch)
+        share = self.ours.augment.paste
+        if mode == "train" and share > 0:
+            dataset.__class__ = PastingDataset  # the factory makes the base class only
+            dataset.paster = Paster(Layout.read(Path(self.args.data).parent).train, self.ours.seed)
+            dataset.share = share
+        return dataset
+
+    def build_optimizer(self, model: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as in the base
+        """The trainer's own, and Adagrad (Duchi et al. 2011)."""
+        if self.ours.optimiser.kind != "adagrad":
+            return super().build_optimizer(model, *args, **kwargs)
+        groups = super().build_optimizer(model, **{**kwargs, "name": "SGD"}).param_groups
+        kept = ("params", "lr", "weight_decay", "param_group")
+        return optim.Adagrad([{key: group[key] for key in kept if key in group} for group in groups])
+
+    def _setup_scheduler(self) -> None:
+        self.lf = schedule(self.ours.schedule, self.epochs)
+        self.scheduler = optim.lr_scheduler.LambdaLR(self.optimizer, lr_lambda=self.lf)
+
+    def _setup_train(self) -> None:
+        if self.device.type == "cpu":
+            torch.set_num_threads(os.cpu_count() or 1)  # the trainer leaves one core idle, which is half of two
+        with contextlib.redirect_stdout(io.StringIO()):  # its bar over cached pictures does not heed YOLO_VERBOSE
+            super()._setup_train()
+        if not self.ours.ema:
+            self.ema.decay = lambda _updates: 0.0
+        if self.device.type == "cpu" and self.ours.precision == "bf16":
+            _compute_in_bf16(self.model)
+
+    def save_model(self) -> bool:
+        """Write the checkpoints aside first, so that a kill at any moment leaves a whole one."""
+        last, best = self.last, self.best
+        self.last, self.best = last.with_suffix(".writing"), best.with_suffix(".writing")
+        try:
+            done = bool(super().save_model())
+            for aside, file in ((self.best, best), (self.last, last)):
+                if aside.exists():
+                    aside.replace(file)
+        finally:
+            self.last, self.best = last, best
+        return done
+
+    def final_eval(self) -> None:
+        """Drop what only a resumed training needs; the bundle is evaluated by our own runtime."""
+        for file in (self.last, self.best):
+            if file.exists():
+                strip_optimizer(file)
+
+    def _after_batch(self) -> None:
+        self._batches_done += 1
+        if self.watcher is not None:
+            batches = len(self.train_loader)
+            done = (self._batches_done - 1) % batches + 1
+            losses = {name: float(value) for name, value in (self.tloss or {}).items()}
+            self.watcher.progress(Progress(self.epoch, self.epochs, done, batches, losses))
+
+    def _after_epoch(self) -> None:
+        losses = {name: float(value) for name, value in (self.tloss or {}).items()}
+        metrics = {ours: float(self.metrics[theirs]) for ours, theirs in _METRICS.items() if theirs in self.metrics}
+        rate = float(self.optimizer.param_groups[0]["lr"])
+        row = Epoch(self.epoch + 1, time.monotonic() - self._began_s, rate, losses, metrics)
+        append_epoch(self.save_dir.parent / "curves.csv", row)
+        if self.watcher is not None:
+            self.watcher.epoch(row)
+        else:
+            print(json.dumps(asdict(row)), flush=True)  # noqa: T201 - a process of the launcher
+
+
+def _draw(model: nn.Module, scheme: str) -> None:
+    """Draw the weights of all convolutions anew; ``default`` leaves the trainer's (He et al. 2015, uniform, a = √5)."""
+    draws = {
+        "kaiming_normal": lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
+        "kaiming_uniform": lambda weight: nn.init.kaiming_uniform_(weight, nonlinearity="relu"),
+        "xavier_normal": nn.init.xavier_normal_,
+        "xavier_uniform": nn.init.xavier_uniform_,
+        "orthogonal": nn.init.orthogonal_,
+    }
+    if scheme in draws:
+        for name, module in model.named_modules():
+            if isinstance(module, nn.Conv2d) and ".dfl" not in name and module.weight.requires_grad:
+                draws[scheme](module.weight)
+
+
+def _compute_in_bf16(model: Any) -> None:  # noqa: ANN401 - the trainer's
+    """Forward and backward in bfloat16, which the trainer offers on GPUs only; losses stay in float32.
+
+    The averaged weights, which are validated and saved, are a copy of their own and not touched.
+    """
+    inner = getattr(unwrap_model(model), "student_model", unwrap_model(model))
+    inner.to(memory_format=torch.channels_last)
+    predict = inner.predict
+
+    def in_bf16(pixels: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - tensors
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            answer = predict(pixels.contiguous(memory_format=torch.channels_last), *args, **kwargs)
+        return tree_map(lambda item: item.float() if torch.is_tensor(item) else item, answer)
+
+    inner.predict = in_bf16

@@ -1,0 +1,191 @@
+"""A YOLO is trained for real: loss falls, a killed run goes on, the bundle runs, nothing leaves the run's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trainings import REPOSITORY, command, run, settings, write_squares
+
+from edgevision.bundle import read_bundle
+from edgevision.training.curves import read_curves
+
+pytestmark = pytest.mark.train
+pytest.importorskip("ultralytics", reason="needs the extra `train`: make test-train")
+
+
+@pytest.fixture(scope="module")
+def trained(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of twelve epochs with a home of its own and, where that can be had, without any network."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "home").mkdir()
+    document = settings(squares, stop={"epochs": 12}, judge={"escape_rate": 0.2})
+    alone = ["unshare", "--net"] if os.geteuid() == 0 and shutil.which("unshare") else []
+    environ = {**os.environ, "PYTHONPATH": str(REPOSITORY), "HOME": str(folder / "home")}
+    environ.pop("XDG_CONFIG_HOME", None)
+    done = subprocess.run(
+        [*alone, *command(folder, document, "--json")],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=environ,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout").write_text(done.stdout, "utf-8")
+    return folder
+
+
+def test_loss_falls_and_curves_are_kept(trained: Path) -> None:
+    rows = read_curves(trained / "run" / "curves.csv")
+    assert [row["epoch"] for row in rows] == list(range(1, 13))
+    losses = [sum(value for name, value in row.items() if name.startswith("loss_")) for row in rows]
+    assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
+    assert (trained / "run" / "curves.png").stat().st_size > 5000
+
+
+def test_the_bundle_is_judged_by_the_runtime_and_says_where_it_comes_from(trained: Path) -> None:
+    bundle = read_bundle(trained / "run" / "bundle")
+    manifest = bundle.manifest
+    assert (manifest.classes, manifest.family, manifest.licence) == (("red", "blue"), "yolo", "AGPL-3.0-only")
+    assert manifest.metrics["model.onnx"]["split"] == "test"
+    assert len(manifest.golden) == 4
+    assert manifest.training_data is not None
+    ran = json.loads((trained / "run" / "run.json").read_text("utf-8"))
+    assert ran["fingerprint"] == manifest.training_data.fingerprint
+    assert ran["pictures"] == {"train": 24, "val": 10, "test": 10}
+    assert "GNU AFFERO GENERAL PUBLIC LICENSE" in (bundle.folder / "LICENSE").read_text("utf-8")
+    last = json.loads((trained / "stdout").read_text("utf-8").splitlines()[-1])
+    assert Path(last["report"]).read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_nothing_is_written_into_the_users_home(trained: Path) -> None:
+    assert list((trained / "home").rglob("*")) == []
+
+
+def test_a_killed_run_goes_on_from_its_last_epoch(squares: Path, tmp_path: Path) -> None:
+    document = settings(squares, stop={"epochs": 5})
+    environ = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    running = subprocess.Popen(
+        command(tmp_path, document), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environ
+    )
+    deadline_s = time.monotonic() + 240
+    while len(read_curves(tmp_path / "run" / "curves.csv")) < 2:
+        assert time.monotonic() < deadline_s
+        assert running.poll() is None
+        time.sleep(0.05)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    before = read_curves(tmp_path / "run" / "curves.csv")
+    done = run(tmp_path, document, "--resume")
+    assert done.returncode == 0, done.stderr
+    rows = read_curves(tmp_path / "run" / "curves.csv")
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5]
+    assert rows[0] == before[0], "the first epoch was not done again"
+
+
+def test_only_the_run_that_was_begun_goes_on(squares: Path, tmp_path: Path) -> None:
+    assert run(tmp_path, settings(squares), "--dry-run").returncode == 0
+    other = run(tmp_path, settings(squares, batch=4), "--resume")
+    assert (other.returncode, other.stderr.count("\n")) == (2, 1)
+    assert "was begun with another `batch`" in other.stderr
+    assert "is not empty; go on with --resume" in run(tmp_path, settings(squares)).stderr
+    (tmp_path / "new").mkdir()
+    assert "there is no run to go on with" in run(tmp_path / "new", settings(squares), "--resume").stderr
+
+
+class Harmful:
+    """What a checkpoint of a stranger may hold."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self._target),)
+
+
+def test_a_checkpoint_that_runs_code_is_refused_before_it_does(squares: Path, tmp_path: Path) -> None:
+    import torch
+
+    torch.save({"model": Harmful(tmp_path / "harm")}, tmp_path / "a.pt", pickle_module=pickle)
+    model = {"kind": "yolo", "weights": str(tmp_path / "a.pt")}
+    done = run(tmp_path, settings(squares, model=model))
+    assert done.returncode == 2
+    assert "--trust" in done.stderr
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"model": {"kind": "yolo", "weights": "nowhere.pt"}}, "nowhere.pt: no such file"),
+        ({"model": {"kind": "yolo", "weights": "TRAINED", "architecture": "yolov8s"}}, "tensors fit yolov8s"),
+        ({"model": {"kind": "yolo", "weights": "BROKEN"}}, "empty, truncated or corrupted"),
+    ],
+)
+def test_weights_that_do_not_fit_are_told_before_the_training(
+    squares: Path, trained: Path, tmp_path: Path, change: dict[str, Any], says: str
+) -> None:
+    (tmp_path / "broken.pt").write_bytes(b"PK\x03\x04 not much more")
+    real = {"TRAINED": trained / "run" / "yolo" / "weights" / "best.pt", "BROKEN": tmp_path / "broken.pt"}
+    model = change["model"]
+    change = {"model": {**model, "weights": str(real.get(model["weights"], model["weights"]))}}
+    done = run(tmp_path, settings(squares, **change), "--dry-run")
+    assert done.returncode == 2, done.stdout
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_broken_pictures_and_labels_are_told_before_the_training(tmp_path: Path) -> None:
+    data = write_squares(tmp_path / "data", {"train": 6, "val": 3})
+    (data / "images" / "train" / "train0.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    (data / "labels" / "train" / "train1.txt").write_text("7 0.5 0.5 0.1 0.1", "ascii")
+    done = run(tmp_path, settings(data))
+    assert done.returncode == 2
+    assert "2 errors" in done.stderr
+    assert "train1.txt:1" in done.stderr
+    assert "train0.png" in done.stderr
+
+
+def test_no_pictures_to_validate_on(tmp_path: Path) -> None:
+    data = write_squares(tmp_path / "data", {"train": 6})
+    done = run(tmp_path, settings(data))
+    assert done.returncode == 2
+    assert "no picture is in the split val; say how to divide it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimiser": {"kind": "adagrad", "rate": 0.01}, "schedule": {"kind": "step", "step_epochs": 1}},
+        {
+            "optimiser": {"kind": "sgd", "rate": 0.01},
+            "schedule": {"kind": "time"},
+            "class_weights": 0.5,
+            "ema": False,
+            "tensorboard": True,
+        },
+        {
+            "model": {"kind": "yolo", "init": "kaiming_normal", "freeze": "backbone"},
+            "augment": {"paste": 0.5, "mosaic": 0.5},
+        },
+        {"model": {"kind": "yolo", "architecture": "yolo26n"}, "precision": "bf16", "repeat": 2},
+        {"model": {"kind": "yolo", "architecture": "yolov8n", "teacher": "TRAINED"}},
+    ],
+    ids=["adagrad-step", "sgd-time-weights-noema", "init-freeze-paste", "yolo26-bf16-repeat", "teacher"],
+)
+def test_options_train(squares: Path, trained: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    if change.get("model", {}).get("teacher"):
+        change = {"model": {**change["model"], "teacher": str(trained / "run" / "yolo" / "weights" / "best.pt")}}
+    done = run(tmp_path, settings(squares, stop={"epochs": 1}, **change))
+    assert done.returncode == 0, done.stderr
+    assert read_bundle(tmp_path / "run" / "bundle").manifest.classes == ("red", "blue")
+    assert (tmp_path / "run" / "tensorboard").is_dir() == ("tensorboard" in change)
