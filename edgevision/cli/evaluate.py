@@ -78,7 +78,8 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
         new_folder(out)
     results = _run(detector, labelled, request, quiet=as_json)
     detector.close()
-    about = About(bundle.model_ref, data.name or str(data), date=datetime.now(timezone.utc).date().isoformat())
+    today = datetime.now(timezone.utc).date().isoformat()
+    about = About(bundle.model_ref, data.name or str(data), _fingerprint(labelled), today)
     if out is not None:
         write_report(results, out, about, curves=curves)
     if write_thresholds:
@@ -132,6 +133,16 @@ def _run(detector: Detector, data: DataSet, request: Request, *, quiet: bool) ->
     with Progress(*columns, disable=quiet, transient=True) as progress:
         task = progress.add_task("pictures", total=total)
         return run(detector, data, request, advance=lambda count: progress.advance(task, count))
+
+
+def _fingerprint(data: DataSet) -> str:
+    from edgevision.datasets.fingerprint import fingerprint
+    from edgevision.errors import ImageError
+
+    try:
+        return fingerprint(data)
+    except ImageError:  # the picture is among those that could not be used, and told there
+        return ""
 
 
 def _write(bundle: Bundle, results: Results) -> Bundle:

@@ -169,11 +169,14 @@ def _moved(
 
 
 def _candidates(scores: FloatArray) -> list[float]:
-    """Every threshold that can make a difference, rising, of few digits: just reached by a score, or just above it."""
+    """Every threshold that can make a difference, rising, of few digits: just reached by a score, or just above it.
+
+    A score that is such a number itself may lie a rounding below it, so one more is tried.
+    """
     step = 10.0**-_DECIMALS
-    floors = np.floor(np.asarray(scores, np.float64) / step + 1e-6) * step
-    every = np.clip(np.concatenate([floors, floors + step, [LOWEST, HIGHEST]]), LOWEST, HIGHEST)
-    return [float(value) for value in np.unique(every.round(_DECIMALS))]
+    floors = np.floor(np.asarray(scores, np.float64) / step) * step
+    every = np.concatenate([floors, floors + step, floors + 2 * step, [LOWEST, HIGHEST]])
+    return [float(value) for value in np.unique(np.clip(every, LOWEST, HIGHEST).round(_DECIMALS))]
 
 
 def _point(parts: Parts, thresholds: Sequence[float], how: str, notes: Sequence[str]) -> OperatingPoint:
