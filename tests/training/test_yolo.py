@@ -94,7 +94,9 @@ def test_a_killed_run_goes_on_from_its_last_epoch(squares: Path, tmp_path: Path)
 
 def test_only_the_run_that_was_begun_goes_on(squares: Path, tmp_path: Path) -> None:
     assert run(tmp_path, settings(squares), "--dry-run").returncode == 0
-    other = run(tmp_path, settings(squares, batch=4), "--resume")
+    assert not (tmp_path / "run").exists(), "a dry run leaves nothing behind"
+    assert run(tmp_path, settings(squares, stop={"epochs": 1})).returncode == 0
+    other = run(tmp_path, settings(squares, stop={"epochs": 1}, batch=4), "--resume")
     assert (other.returncode, other.stderr.count("\n")) == (2, 1)
     assert "was begun with another `batch`" in other.stderr
     assert "is not empty; go on with --resume" in run(tmp_path, settings(squares)).stderr

@@ -215,14 +215,6 @@ def test_deeppcb_as_it_is_published(data_dir: Path) -> None:
     assert data.classes == ("open", "short", "mousebite", "spur", "copper", "pin-hole")
     boards = {item.columns["board"] for item in data.samples}
     assert boards == {"00041", "13000", "20085", "44000", "50600", "77000", "92000"}
-        "00041",
-        "13000",
-        "20085",
-        "44000",
-        "50600",
-        "77000",
-        "92000",
-    }
     assert all(item.template is not None for item in data.samples)
 
 
