@@ -29,8 +29,6 @@ def test_from_a_folder_of_pictures_to_results(tmp_path: Path) -> None:
     assert [call.split()[1] for call in calls] == ["data", "data", "train", "train", "models", "inspect"]
     environ = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     for call in calls:
-        if call.startswith("edgevision train") and "--dry-run" not in call:
-            subprocess.run(["rm", "-r", "runs"], cwd=tmp_path, check=True)  # what the dry run left
         words = [sys.executable, "-m", *call.split()]
         done = subprocess.run(
             words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=600, check=False
