@@ -150,6 +150,15 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
         if self.device.type == "cpu" and self.ours.precision == "bf16":
             _compute_in_bf16(self.model)
 
+    def _close_dataloader_mosaic(self) -> None:
+        """The last epochs see pictures as the runtime gives them: whole, neither moved nor scaled.
+
+        Moved and scaled pictures have grey borders, which real ones lack; what the network has learned of sizes is then
+        a few pixels off.
+        """
+        self.args.translate = self.args.scale = 0.0
+        super()._close_dataloader_mosaic()
+
     def save_model(self) -> bool:
         """Write the checkpoints aside first, so that a kill at any moment leaves a whole one."""
         last, best = self.last, self.best

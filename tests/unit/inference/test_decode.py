@@ -135,6 +135,17 @@ def test_yolox_boxes_lie_on_a_grid() -> None:
     assert found.label.tolist() == [0, 1]
 
 
+def test_dense_corners_hold_a_box_for_every_class_that_reaches_its_threshold() -> None:
+    output = np.zeros((1, 3, 6), np.float32)
+    output[0, 0] = [10, 20, 30, 40, 0.9, 0.6]  # one place, two classes
+    output[0, 1] = [11, 20, 30, 40, 0.8, 0]  # overlaps the first of its class
+    output[0, 2] = [100, 100, 120, 130, 0.1, 0.2]
+    (found,) = _decoder("dense-xyxy", thresholds=(0.5, 0.5))(output)
+    assert found.xyxy.tolist() == [[10, 20, 30, 40]] * 2
+    assert found.score == pytest.approx([0.9, 0.6])
+    assert found.label.tolist() == [0, 1]
+
+
 def test_the_grid_of_a_wide_input() -> None:
     grid = yolox_grid((96, 64))
     assert len(grid) == 12 * 8 + 6 * 4 + 3 * 2
@@ -143,7 +154,7 @@ def test_the_grid_of_a_wide_input() -> None:
 
 
 def test_nothing_found() -> None:
-    for family, shape in (("yolo", (1, 6, 20)), ("yolo-e2e", (1, 300, 6)), ("yolox", (1, 84, 7))):
+    for family, shape in (("yolo", (1, 6, 20)), ("yolo-e2e", (1, 300, 6)), ("yolox", (1, 84, 7)), ("dense-xyxy", (1, 9, 6))):
         (found,) = _decoder(family)(np.zeros(shape, np.float32))  # type: ignore[arg-type]
         assert len(found) == 0
 
@@ -186,6 +197,8 @@ def test_an_output_without_end_is_capped() -> None:
         ("yolo-e2e", (1, 300, 6), True),
         ("yolo-e2e", (1, 300, 7), False),
         ("yolox", (1, 84, 7), True),
+        ("dense-xyxy", ("N", "A", 6), True),
+        ("dense-xyxy", (1, 84, 7), False),
         ("yolox", (1, 85, 7), False),
         ("yolox", ("N", "A", 7), True),
     ],
