@@ -106,7 +106,7 @@ def resend(
 ) -> None:
     """Have a device send events of a span of time again; its `commands.verbs` must hold `resend`."""
     from edgevision.events.times import utc_text
-    from edgevision.mqtt.consumer import send_command
+    from edgevision.mqtt.commands import send_command
 
     wanted = {"from": utc_text(first), "to": utc_text(end), "source": camera, "family": family}
     site, device = _place(place, family)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import time
 import uuid
@@ -10,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import structlog
 
@@ -256,41 +254,3 @@ class Consumer:
             for (bootid, topic), hole in self._streams.ripe(now_s, self._grace_s):
                 self._fresh.append(Gap(topic, bootid, hole.first, hole.last))
         return self._fresh.pop(0) if self._fresh else None
-
-
-def send_command(settings: MqttSettings, site: str, device: str, verb: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Send a command to a device, e.g. ``resend`` with ``{"from": ..., "to": ...}``, and wait for its answer.
-
-    Raises:
-        BrokerUnavailable: The broker, or within ten seconds the device, does not answer.
-    """
-    correlation = uuid.uuid4().hex
-    connection = Connection(settings, Session(f"edgevision-command-{correlation[:12]}"))
-    try:
-        connection.subscribe(names.reply(site, device, verb))
-        payload = json.dumps({**document, "correlation": correlation}).encode()
-        connection.publish(names.command(site, device, verb), payload)
-        deadline_s = time.monotonic() + 10.0
-        while (left_s := deadline_s - time.monotonic()) > 0:
-            try:
-                message = connection.messages.get(timeout=left_s)
-            except queue.Empty:
-                break
-            if message is None:
-                break
-            answer = _answer(message.payload)
-            if answer.get("correlation") == correlation:
-                return answer
-    finally:
-        connection.close()
-    msg = f"device {site}/{device} does not answer; are commands allowed there?"
-    raise BrokerUnavailable(msg)
-
-
-def _answer(payload: bytes) -> dict[str, Any]:
-    """What was answered; nothing when it is no answer, since others may write to the topic too."""
-    try:
-        document = json.loads(payload)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}

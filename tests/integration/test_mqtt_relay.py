@@ -23,7 +23,8 @@ from edgevision.events.outbox import OutboxSettings, SqliteOutbox
 from edgevision.events.topics import event_filter
 from edgevision.mqtt.broker import EmbeddedBroker
 from edgevision.mqtt.client import Connection, MqttSettings, Session
-from edgevision.mqtt.consumer import Consumer, Gap, Received, send_command
+from edgevision.mqtt.commands import send_command
+from edgevision.mqtt.consumer import Consumer, Gap, Received
 from edgevision.mqtt.sinks import Pumped, SqliteSink, missing, pump
 from edgevision.types import FrameTime, Occurrence
 
