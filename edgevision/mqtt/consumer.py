@@ -69,7 +69,7 @@ class Consumer:
 
     Iterating yields ``Received`` and ``Gap``. An event counts as dealt with when the next one is asked for, or earlier
     by ``ack``: only then its id is remembered and the broker told, so an event whose handling crashed comes again. The
-    same event is never yielded twice while its id is among the last 100,000.
+    same event is never yielded twice while its id is among the last 100,000, unless ``repeats`` are wanted.
 
     A hole in the sequence numbers is told as a gap when nothing has filled it for ``grace_s``; events that are on their
     way late, after an outage, fill it. While a device sends what has waited there (``historical``), and for ``grace_s``
@@ -89,6 +89,8 @@ class Consumer:
         client_id: A fixed one makes the broker keep what comes while this consumer is away.
         share: Name of a shared subscription; gaps are not judged then, since others get the rest.
         grace_s: How long a hole may stay open.
+        repeats: Yield an event each time it comes, for who knows by himself what he has and keeps account of the
+            numbers: a replay after a restart has the same id under another boot and number.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Consumer:
         client_id: str | None = None,
         share: str | None = None,
         grace_s: float = GRACE_S,
+        repeats: bool = False,
     ) -> None:
         self._settings = settings
         prefix = "" if share is None else f"$share/{share}/"
@@ -107,6 +110,7 @@ class Consumer:
         self._filters = [prefix + topic for topic in wanted]
         self._judging = share is None
         self._grace_s = grace_s
+        self._repeats = repeats
         self._session = Session(
             client_id or f"edgevision-consumer-{uuid.uuid4().hex[:12]}",
             persistent=client_id is not None,
@@ -233,9 +237,10 @@ class Consumer:
         if event.id in self._store:
             if self._judging and self._streams.judge_again(event, message.topic, time.monotonic()):
                 self._remember([])
-            self._connection.acknowledge(message)
-            return None
-        if self._judging:
+            if not self._repeats:
+                self._connection.acknowledge(message)
+                return None
+        elif self._judging:
             self._streams.judge(event, message.topic, time.monotonic())
         return Received(event, message.topic, message)
 

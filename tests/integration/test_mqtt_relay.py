@@ -280,7 +280,7 @@ def test_a_sink_has_each_event_once_and_knows_what_is_missing(
 
 
 def sink_count(sink: SqliteSink) -> int:
-    return sum(1 for _ in sink.bodies())
+    return sum(1 for _ in sink.numbers())
 
 
 def test_the_embedded_broker_serves_the_same_relay(device_at: Callable[..., Device]) -> None:
