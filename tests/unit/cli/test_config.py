@@ -87,6 +87,22 @@ def test_check_tells_all_problems_and_exits_1(tmp_path: Path) -> None:
     assert {problem["path"] for problem in problems} >= {"site", "cameras.c.source.kind", "extra", "device", "models"}
 
 
+def test_check_tells_of_a_broken_bundle_as_of_any_problem(tmp_path: Path) -> None:
+    (tmp_path / "pcb").mkdir()
+    (tmp_path / "pcb" / "bundle.yaml").write_text("name: [", encoding="utf-8")
+    text = (CONFIGS / "demo.yaml").read_text(encoding="utf-8")
+    document = yaml.safe_load(text)
+    for model in document["models"].values():
+        model["bundle"] = "pcb"
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    result = CliRunner().invoke(app, ["check", str(file), "--json"])
+    assert result.exit_code == 1
+    answer = json.loads(result.output)
+    assert not answer["ok"]
+    assert "not readable as YAML" in answer["problems"][0]["message"]
+
+
 def test_show_fills_in_defaults_and_masks_secrets(tmp_path: Path) -> None:
     text = (CONFIGS / "demo.yaml").read_text(encoding="utf-8").replace("../models", str(CONFIGS.parent / "models"))
     text = text.replace("  host: 127.0.0.1\n", "  host: 127.0.0.1\n  username: u\n  password: hush\n")
