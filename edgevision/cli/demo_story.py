@@ -246,7 +246,10 @@ class Story:
         result = seen.verdicts[0].data.result.upper() if seen.verdicts else "NO VERDICT"
         colour = (80, 190, 70) if result == "OK" else (60, 60, 235)
         cv2.putText(picture, result, (18, 42), cv2.FONT_HERSHEY_SIMPLEX, 1.2, colour, 3, cv2.LINE_AA)
-        cv2.imwrite(str(folder / f"board-{board.part_id + 1:03d}.png"), picture)
+        file = folder / f"board-{board.part_id + 1:03d}.png"
+        if not cv2.imwrite(str(file), picture):
+            msg = f"{file}: cannot be written"
+            raise EdgevisionError(msg)
 
 
 def ended(daemon: subprocess.Popen[bytes], timeout_s: float = STOP_TIMEOUT_S) -> str | None:

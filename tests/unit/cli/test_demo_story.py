@@ -1,13 +1,15 @@
-"""What the demo makes of a daemon that does not end well."""
+"""What the demo makes of a daemon that does not end well, and of pictures that cannot be written."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from edgevision.cli.demo_story import ended
+from edgevision.cli.demo_story import Story, Summary, ended
+from edgevision.errors import EdgevisionError
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,10 @@ def test_a_daemon_is_stopped_and_its_trouble_told(at_sigterm: str, timeout_s: fl
         assert daemon.stdout.readline() == b"ready\n"
         assert ended(daemon, timeout_s) == trouble
         assert daemon.poll() is not None
+
+
+def test_a_picture_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    story = Story(boards=1, seed=7, model=None, out=tmp_path)
+    (tmp_path / "board-001.png").mkdir()
+    with pytest.raises(EdgevisionError, match=r"board-001\.png: cannot be written"):
+        story._compare(Summary(1, 0))
