@@ -34,8 +34,8 @@ class Sink(Protocol):
     All methods raise ``PublishError`` when the database is gone or refuses.
     """
 
-    def write(self, events: Sequence[AnyEvent]) -> None:
-        """Store events and their numbers."""
+    def write(self, events: Sequence[AnyEvent]) -> int:
+        """Store events and their numbers; returns how many of the events were not there before."""
         ...
 
     def numbers(self) -> Iterator[Number]:
@@ -95,15 +95,16 @@ class SqliteSink:
             " SELECT source, type, json_extract(body, '$.bootid'), json_extract(body, '$.sequence') FROM events"
         )
 
-    def write(self, events: Sequence[AnyEvent]) -> None:
-        """Store events and their numbers in one transaction.
+    def write(self, events: Sequence[AnyEvent]) -> int:
+        """Store events and their numbers in one transaction; returns how many of the events were not there before.
 
         Raises:
             PublishError: The database refuses, e.g. since the disk is full.
         """
         with self._transaction():
-            self._db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", map(row_of, events))
+            new = self._db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", map(row_of, events))
             self._db.executemany("INSERT OR IGNORE INTO event_numbers VALUES (?, ?, ?, ?)", map(number_of, events))
+        return new.rowcount
 
     def numbers(self) -> Iterator[Number]:
         """All numbers, in order, row by row.
@@ -181,8 +182,10 @@ class PostgresSink:
             " ON CONFLICT DO NOTHING"
         )
 
-    def write(self, events: Sequence[AnyEvent]) -> None:
-        """Store events and their numbers in one transaction; U+0000, which PostgreSQL has not, becomes U+FFFD.
+    def write(self, events: Sequence[AnyEvent]) -> int:
+        """Store events and their numbers in one transaction; returns how many of the events were not there before.
+
+        U+0000, which PostgreSQL has not, becomes U+FFFD.
 
         Raises:
             PublishError: The database is gone or refuses.
@@ -192,10 +195,12 @@ class PostgresSink:
                 "INSERT INTO events VALUES (%s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING",
                 [_without_nul(row_of(event)) for event in events],
             )
+            new = int(cursor.rowcount)
             cursor.executemany(
                 "INSERT INTO event_numbers VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 [_without_nul(number_of(event)) for event in events],
             )
+        return new
 
     def numbers(self) -> Iterator[Number]:
         """All numbers, in order, some thousand at a time.
@@ -269,7 +274,7 @@ class Pumped:
     """What has gone into a sink so far.
 
     Attributes:
-        events: How many events.
+        events: How many events that were not there before.
         gaps: The gaps that were told.
     """
 
@@ -288,8 +293,7 @@ def pump(consumer: Consumer, sink: Sink, pumped: Pumped, *, idle_timeout_s: floa
     """
     for item in consumer.events(idle_timeout_s):
         if isinstance(item, Received):
-            sink.write([item.event])
+            pumped.events += sink.write([item.event])
             consumer.ack(item)
-            pumped.events += 1
         else:
             pumped.gaps.append(item)

@@ -87,8 +87,9 @@ def test_each_event_is_there_once_and_what_is_missing_is_known(postgres: Postgre
     builder = EventBuilder("plant", "box", "c" * 12)
     sink = PostgresSink(postgres.dsn)
     events = [event(number, builder) for number in (1, 2, 3, 5)]
-    sink.write(events)
-    sink.write(events[1:])
+    assert sink.write(events[:3]) == 3
+    assert sink.write(events[1:]) == 1
+    assert sink.write(events) == 0
     assert [body["data"]["track_id"] for body in bodies(postgres)] == [1, 2, 3, 5]
     (hole,) = missing(sink)
     assert hole.ranges == ((4, 4),)

@@ -72,6 +72,13 @@ def test_a_replay_under_a_new_number_is_one_event_and_not_missing(sink: SqliteSi
     assert missing(sink) == []
 
 
+def test_events_that_are_there_are_not_counted_as_written(sink: SqliteSink) -> None:
+    assert sink.write([event(1), event(2)]) == 2
+    assert sink.write([event(1)]) == 0
+    assert sink.write([event(2), event(3), event(3)]) == 1
+    assert sink.write([]) == 0
+
+
 def test_a_database_from_before_the_numbers_goes_on(tmp_path: Path) -> None:
     file = tmp_path / "old.sqlite"
     old = SqliteSink(file)
