@@ -70,7 +70,11 @@ class ResultWriter:
         _dump(self._folder / "coco_images.json", {"images": self._images, "categories": categories})
 
     def write(self, result: PictureResult) -> None:
-        """Add one picture."""
+        """Add one picture.
+
+        Raises:
+            EdgevisionError: Its annotated copy cannot be written.
+        """
         name = self._name(result.file)
         width, height = result.size or (None, None)
         row = {"file": name, "result": result.result, "reason": result.reason, "width": width, "height": height}
@@ -89,7 +93,9 @@ class ResultWriter:
     def _draw(self, name: str, result: PictureResult) -> None:
         target = self._folder / "annotated" / f"{name.lstrip('/')}.jpg"  # a.png and a.bmp are two pictures
         target.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(target), annotated(result))
+        if not cv2.imwrite(str(target), annotated(result)):
+            msg = f"{target}: cannot be written"
+            raise EdgevisionError(msg)
 
 
 def annotated(result: PictureResult) -> Any:  # noqa: ANN401 - OpenCV's array type

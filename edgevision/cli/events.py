@@ -73,7 +73,7 @@ def sink(
 ) -> None:
     """Write events into a table `events(id, time, type, source, body)`, each once.
 
-    Ends with exit code 1 when events are missing between those that are there.
+    Ends with exit code 1 when events are missing between those that are there; a table `event_numbers` keeps account.
     """
     from edgevision.mqtt.consumer import Consumer
     from edgevision.mqtt.sinks import PostgresSink, Pumped, Sink, SqliteSink, missing, pump
@@ -83,7 +83,7 @@ def sink(
         raise typer.Exit(2)
     writer: Sink = SqliteSink(Path(target)) if kind == "sqlite" else PostgresSink(target)
     pumped = Pumped()
-    with until_told(), Consumer(broker, topics, client_id=client_id, share=share) as consumer:
+    with until_told(), Consumer(broker, topics, client_id=client_id, share=share, repeats=True) as consumer:
         typer.echo(f"events of {broker.host}:{broker.port} go into {kind}; Ctrl-C ends it", err=True)
         pump(consumer, writer, pumped, idle_timeout_s=idle_s)
     lost = sum(item.count for item in missing(writer))
@@ -106,7 +106,7 @@ def resend(
 ) -> None:
     """Have a device send events of a span of time again; its `commands.verbs` must hold `resend`."""
     from edgevision.events.times import utc_text
-    from edgevision.mqtt.consumer import send_command
+    from edgevision.mqtt.commands import send_command
 
     wanted = {"from": utc_text(first), "to": utc_text(end), "source": camera, "family": family}
     site, device = _place(place, family)

@@ -12,7 +12,7 @@ from edgevision.bundle import read_bundle
 from edgevision.config.daemon import CameraSettings, DaemonSettings
 from edgevision.config.document import Document, KeyPath, read_document
 from edgevision.daemon.registry import ANALYSES, build
-from edgevision.errors import ConfigError
+from edgevision.errors import BundleError, ConfigError
 
 
 def check_cameras(file: Path, settings: DaemonSettings, *, files_exist: bool = False) -> None:
@@ -24,20 +24,31 @@ def check_cameras(file: Path, settings: DaemonSettings, *, files_exist: bool = F
         files_exist: Whether the files that sources name must be there now; a daemon waits for them.
 
     Raises:
-        ConfigError: With all problems, each with its line.
-        BundleError: A model bundle cannot be read.
+        ConfigError: With all problems, each with its line; a model bundle that cannot be read is one.
     """
     document = read_document(file)
+    classes = _classes(document, settings)
     for name, camera in settings.cameras.items():
         path: KeyPath = ("cameras", name)
-        classes = read_bundle(settings.models[camera.model].bundle).manifest.classes
-        _check_analyses(document, path, camera, AnalysisContext(name, classes))
+        if camera.model in classes:
+            _check_analyses(document, path, camera, AnalysisContext(name, classes[camera.model]))
         _check_station(document, path, camera)
         source = getattr(camera.source, "path", None)
         if files_exist and isinstance(source, Path) and not source.exists():
             document.problem((*path, "source", "path"), f"there is no {source}")
     if document.problems:
         raise ConfigError(document.problems)
+
+
+def _classes(document: Document, settings: DaemonSettings) -> dict[str, tuple[str, ...]]:
+    """What each model that a camera uses can see."""
+    classes = {}
+    for name in dict.fromkeys(camera.model for camera in settings.cameras.values()):
+        try:
+            classes[name] = read_bundle(settings.models[name].bundle).manifest.classes
+        except BundleError as exc:
+            document.problem(("models", name, "bundle"), str(exc))
+    return classes
 
 
 def _check_analyses(document: Document, path: KeyPath, camera: CameraSettings, context: AnalysisContext) -> None:

@@ -165,9 +165,14 @@ class Connection:
         return self._lost.is_set()
 
     @property
+    def outstanding(self) -> int:
+        """Messages that were sent and are not acknowledged, events or not."""
+        return self._published - self._acknowledged
+
+    @property
     def room(self) -> int:
         """How many more messages the broker takes now: whatever is not acknowledged counts, events or not."""
-        return self._most - (self._published - self._acknowledged)
+        return self._most - self.outstanding
 
     def fits(self, topic: str, payload: bytes) -> bool:
         """Whether the broker takes packets of this size."""

@@ -1,19 +1,21 @@
-"""Commands over MQTT: off by default, answered always."""
+"""Commands over MQTT: off by default, answered always; and how one is sent."""
 
 from __future__ import annotations
 
 import json
 import queue
 import threading
+import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from edgevision.errors import EdgevisionError
+from edgevision.errors import BrokerUnavailable, EdgevisionError
 from edgevision.events import topics
-from edgevision.mqtt.client import Message
+from edgevision.mqtt.client import Connection, Message, MqttSettings, Session
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +103,44 @@ class Commands:
             topic = topics.reply(self._site, self._device, verb)
         payload = json.dumps({**answer, "verb": verb, "correlation": correlation}).encode()
         self._answers.put(Answer(topic, payload, message.correlation))
+
+
+def send_command(settings: MqttSettings, site: str, device: str, verb: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Send a command to a device, e.g. ``resend`` with ``{"from": ..., "to": ...}``, and wait for its answer.
+
+    Raises:
+        BrokerUnavailable: The broker, or within ten seconds the device, does not answer.
+    """
+    correlation = uuid.uuid4().hex
+    connection = Connection(settings, Session(f"edgevision-command-{correlation[:12]}"))
+    try:
+        connection.subscribe(topics.reply(site, device, verb))
+        payload = json.dumps({**document, "correlation": correlation}).encode()
+        connection.publish(topics.command(site, device, verb), payload)
+        deadline_s = time.monotonic() + 10.0
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            try:
+                message = connection.messages.get(timeout=left_s)
+            except queue.Empty:
+                break
+            if message is None:
+                break
+            answer = _answered(message.payload)
+            if answer.get("correlation") == correlation:
+                return answer
+    finally:
+        connection.close()
+    msg = f"device {site}/{device} does not answer; are commands allowed there?"
+    raise BrokerUnavailable(msg)
+
+
+def _answered(payload: bytes) -> dict[str, Any]:
+    """What was answered; nothing when it is no answer, since others may write to the topic too."""
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _document(payload: bytes) -> dict[str, Any]:

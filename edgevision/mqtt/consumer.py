@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import time
 import uuid
@@ -10,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import structlog
 
@@ -71,7 +69,7 @@ class Consumer:
 
     Iterating yields ``Received`` and ``Gap``. An event counts as dealt with when the next one is asked for, or earlier
     by ``ack``: only then its id is remembered and the broker told, so an event whose handling crashed comes again. The
-    same event is never yielded twice while its id is among the last 100,000.
+    same event is never yielded twice while its id is among the last 100,000, unless ``repeats`` are wanted.
 
     A hole in the sequence numbers is told as a gap when nothing has filled it for ``grace_s``; events that are on their
     way late, after an outage, fill it. While a device sends what has waited there (``historical``), and for ``grace_s``
@@ -91,6 +89,8 @@ class Consumer:
         client_id: A fixed one makes the broker keep what comes while this consumer is away.
         share: Name of a shared subscription; gaps are not judged then, since others get the rest.
         grace_s: How long a hole may stay open.
+        repeats: Yield an event each time it comes, for who knows by himself what he has and keeps account of the
+            numbers: a replay after a restart has the same id under another boot and number.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class Consumer:
         client_id: str | None = None,
         share: str | None = None,
         grace_s: float = GRACE_S,
+        repeats: bool = False,
     ) -> None:
         self._settings = settings
         prefix = "" if share is None else f"$share/{share}/"
@@ -109,6 +110,7 @@ class Consumer:
         self._filters = [prefix + topic for topic in wanted]
         self._judging = share is None
         self._grace_s = grace_s
+        self._repeats = repeats
         self._session = Session(
             client_id or f"edgevision-consumer-{uuid.uuid4().hex[:12]}",
             persistent=client_id is not None,
@@ -235,9 +237,10 @@ class Consumer:
         if event.id in self._store:
             if self._judging and self._streams.judge_again(event, message.topic, time.monotonic()):
                 self._remember([])
-            self._connection.acknowledge(message)
-            return None
-        if self._judging:
+            if not self._repeats:
+                self._connection.acknowledge(message)
+                return None
+        elif self._judging:
             self._streams.judge(event, message.topic, time.monotonic())
         return Received(event, message.topic, message)
 
@@ -256,41 +259,3 @@ class Consumer:
             for (bootid, topic), hole in self._streams.ripe(now_s, self._grace_s):
                 self._fresh.append(Gap(topic, bootid, hole.first, hole.last))
         return self._fresh.pop(0) if self._fresh else None
-
-
-def send_command(settings: MqttSettings, site: str, device: str, verb: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Send a command to a device, e.g. ``resend`` with ``{"from": ..., "to": ...}``, and wait for its answer.
-
-    Raises:
-        BrokerUnavailable: The broker, or within ten seconds the device, does not answer.
-    """
-    correlation = uuid.uuid4().hex
-    connection = Connection(settings, Session(f"edgevision-command-{correlation[:12]}"))
-    try:
-        connection.subscribe(names.reply(site, device, verb))
-        payload = json.dumps({**document, "correlation": correlation}).encode()
-        connection.publish(names.command(site, device, verb), payload)
-        deadline_s = time.monotonic() + 10.0
-        while (left_s := deadline_s - time.monotonic()) > 0:
-            try:
-                message = connection.messages.get(timeout=left_s)
-            except queue.Empty:
-                break
-            if message is None:
-                break
-            answer = _answer(message.payload)
-            if answer.get("correlation") == correlation:
-                return answer
-    finally:
-        connection.close()
-    msg = f"device {site}/{device} does not answer; are commands allowed there?"
-    raise BrokerUnavailable(msg)
-
-
-def _answer(payload: bytes) -> dict[str, Any]:
-    """What was answered; nothing when it is no answer, since others may write to the topic too."""
-    try:
-        document = json.loads(payload)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -27,6 +27,8 @@ from edgevision.types import Health
 log = structlog.get_logger(__name__)
 
 DRAIN_S = 5.0
+FAREWELL_S = 1.0
+_FAREWELL_STEP_S = 0.05
 LASTED_S = 10.0  # a connection of this length was of use, even if there was nothing to send
 
 
@@ -133,13 +135,22 @@ class Relay:
                 deadline_s = min(deadline_s, time.monotonic() + DRAIN_S)
                 if sender.idle and not self._outbox.wait(0):
                     break
-            sender.wait()
+            if not (self._retained.waiting and connection.room > 0):
+                sender.wait()
         if connection.lost:
             self._say("the connection to the broker is lost")
             return
+        self._farewell(connection, sender)
+
+    def _farewell(self, connection: Connection, sender: Sender) -> None:
+        """Tell that the device is offline, once there is room for it, and wait until that is taken."""
         self._retained.put(self._status, {"status": "offline", "reason": "stopped"})
-        self._retained.publish(connection)
-        sender.settle(1.0)
+        deadline_s = time.monotonic() + FAREWELL_S
+        while not connection.lost and time.monotonic() < deadline_s:
+            self._retained.publish(connection)
+            if not connection.outstanding and not self._retained.waiting:
+                return
+            sender.settle(_FAREWELL_STEP_S)
 
     def _begin(self, connection: Connection) -> None:
         if self._settings.protocol == "3.1.1":

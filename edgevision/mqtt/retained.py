@@ -32,6 +32,11 @@ class Retained:
             self._documents[topic] = encoded(document)
             self._changed.add(topic)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something has changed that was not sent yet."""
+        return bool(self._changed)
+
     def connected(self) -> None:
         """A new connection is to hear of all."""
         self._out.clear()

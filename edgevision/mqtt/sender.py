@@ -74,7 +74,8 @@ class Sender:
 
     def wait(self) -> None:
         """Sleep until something may have changed."""
-        if self._in_flight:
+        connection = self._connection  # what is no event counts too: others may wait for its place
+        if self._in_flight or connection.outstanding or not connection.acks.empty():
             self.settle(_ACK_S)
         elif self._echoes:
             self._outbox.wait(_ACK_S)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from edgevision.config.settings import PositiveSeconds
+from edgevision.config.settings import PositiveSeconds, WithoutSecrets
 from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable
 from edgevision.sources.base import SourceContext
@@ -37,7 +37,7 @@ class GStreamerSource(LiveSource):
         """A GStreamer pipeline."""
 
         kind: Literal["gstreamer"] = "gstreamer"
-        pipeline: str
+        pipeline: WithoutSecrets
         """As for gst-launch-1.0, giving BGR, RGB, BGRx, NV12 or I420 in system memory; the appsink is added."""
         open_timeout_s: PositiveSeconds = 15.0
         """How long to wait for the first frame, seconds."""

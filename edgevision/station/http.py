@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from edgevision.config.settings import Settings
+from edgevision.config.settings import Settings, WithoutSecrets
 from edgevision.errors import StationError
 from edgevision.station.base import Verdict
 
@@ -19,7 +19,7 @@ class HttpActuatorSettings(Settings):
     """Posts each verdict as JSON to a URL."""
 
     kind: Literal["http"] = "http"
-    url: str
+    url: WithoutSecrets
     """Where to post, `http://host[:port]/path`."""
     timeout_ms: Annotated[float, Field(gt=0, le=60_000)] = 500.0
     """Longest wait for the machine's answer, milliseconds; a nearer deadline shortens it."""

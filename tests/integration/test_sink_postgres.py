@@ -8,7 +8,9 @@ import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from edgevision.errors import PublishError
@@ -47,6 +49,11 @@ class Postgres:
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
 
+    def execute(self, statement: str) -> list[Any]:
+        with psycopg.connect(self.dsn) as db:
+            cursor = db.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
     def _run(self, program: str, *arguments: str) -> None:
         user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
         command = [*user, str(self._bin / program), *arguments]
@@ -64,6 +71,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory, free_port: int) -> Iterat
     server.stop()
 
 
+def bodies(postgres: Postgres) -> list[dict[str, Any]]:
+    return [body for (body,) in postgres.execute("SELECT body FROM events ORDER BY time")]
+
+
 def event(number: int, builder: EventBuilder) -> AnyEvent:
     time = FrameTime(datetime(2026, 1, 1, 0, 0, number, tzinfo=timezone.utc), 0.0)
     draft = builder.draft(
@@ -76,9 +87,10 @@ def test_each_event_is_there_once_and_what_is_missing_is_known(postgres: Postgre
     builder = EventBuilder("plant", "box", "c" * 12)
     sink = PostgresSink(postgres.dsn)
     events = [event(number, builder) for number in (1, 2, 3, 5)]
-    sink.write(events)
-    sink.write(events[1:])
-    assert [body["data"]["track_id"] for body in sink.bodies()] == [1, 2, 3, 5]
+    assert sink.write(events[:3]) == 3
+    assert sink.write(events[1:]) == 1
+    assert sink.write(events) == 0
+    assert [body["data"]["track_id"] for body in bodies(postgres)] == [1, 2, 3, 5]
     (hole,) = missing(sink)
     assert hole.ranges == ((4, 4),)
     assert hole.source == "edgevision/plant/box/door"
@@ -96,7 +108,36 @@ def test_a_database_that_goes_away_is_an_error_and_a_new_sink_goes_on(postgres: 
     postgres.start()
     again = PostgresSink(postgres.dsn)
     again.write([event(2, builder)])
-    assert len(list(again.bodies())) == 2
+    assert len(bodies(postgres)) == 2
+    assert missing(again) == []
+    postgres.stop()
+    with pytest.raises(PublishError, match="sink postgres"):
+        missing(again)
+    again.close()
+    postgres.start()
+
+
+def test_a_replay_under_a_new_number_is_one_event_and_not_missing(postgres: Postgres) -> None:
+    sink = PostgresSink(postgres.dsn)
+    before, after = EventBuilder("plant", "box", "c" * 12), EventBuilder("plant", "box", "c" * 12)
+    known = event(1, before)
+    sink.write([known, event(1, after)])
+    sink.write([known.model_copy(update={"bootid": after.bootid, "sequence": f"{2:020}"}), event(3, after)])
+    assert len(bodies(postgres)) == 3
+    assert missing(sink) == []
+    sink.close()
+
+
+def test_a_database_from_before_the_numbers_goes_on(postgres: Postgres) -> None:
+    builder = EventBuilder("plant", "box", "c" * 12)
+    old = PostgresSink(postgres.dsn)
+    old.write([event(number, builder) for number in (1, 2, 4)])
+    old.close()
+    postgres.execute("DROP TABLE event_numbers")
+    again = PostgresSink(postgres.dsn)
+    again.write([event(5, builder)])
+    (hole,) = missing(again)
+    assert hole.ranges == ((3, 3),)
     again.close()
 
 
@@ -118,6 +159,6 @@ def test_a_character_that_postgresql_has_not_is_replaced(postgres: Postgres) -> 
         camera="door",
     )
     sink.write([decode(dump({**draft.envelope, "sequence": f"{1:020}"}))])
-    (body,) = sink.bodies()
+    (body,) = bodies(postgres)
     assert body["data"]["reason"] == "a\ufffdb\\u0000"
     sink.close()

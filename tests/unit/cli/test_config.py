@@ -13,7 +13,8 @@ from daemon_process import write_settings
 from typer.testing import CliRunner
 
 from edgevision.cli.config import app
-from edgevision.daemon.registry import config_reference, config_schema
+from edgevision.config.load import load_daemon
+from edgevision.daemon.registry import config_reference, config_schema, registry
 from edgevision.training.reference import train_reference, train_schema
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
@@ -86,6 +87,22 @@ def test_check_tells_all_problems_and_exits_1(tmp_path: Path) -> None:
     assert {problem["path"] for problem in problems} >= {"site", "cameras.c.source.kind", "extra", "device", "models"}
 
 
+def test_check_tells_of_a_broken_bundle_as_of_any_problem(tmp_path: Path) -> None:
+    (tmp_path / "pcb").mkdir()
+    (tmp_path / "pcb" / "bundle.yaml").write_text("name: [", encoding="utf-8")
+    text = (CONFIGS / "demo.yaml").read_text(encoding="utf-8")
+    document = yaml.safe_load(text)
+    for model in document["models"].values():
+        model["bundle"] = "pcb"
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    result = CliRunner().invoke(app, ["check", str(file), "--json"])
+    assert result.exit_code == 1
+    answer = json.loads(result.output)
+    assert not answer["ok"]
+    assert "not readable as YAML" in answer["problems"][0]["message"]
+
+
 def test_show_fills_in_defaults_and_masks_secrets(tmp_path: Path) -> None:
     text = (CONFIGS / "demo.yaml").read_text(encoding="utf-8").replace("../models", str(CONFIGS.parent / "models"))
     text = text.replace("  host: 127.0.0.1\n", "  host: 127.0.0.1\n  username: u\n  password: hush\n")
@@ -95,3 +112,20 @@ def test_show_fills_in_defaults_and_masks_secrets(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "hush" not in result.output
     assert yaml.safe_load(result.output)["mqtt"]["keepalive_s"] == 15
+
+
+def test_show_masks_the_passwords_of_a_pipeline(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    text = (CONFIGS / "demo.yaml").read_text(encoding="utf-8").replace("../models", str(CONFIGS.parent / "models"))
+    document = yaml.safe_load(text)
+    pipeline = "rtspsrc location=rtsp://u:hush@cam/1 user-pw=hush ! decodebin"
+    (camera,) = document["cameras"].values()
+    camera["source"] = {"kind": "gstreamer", "pipeline": pipeline}
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    result = CliRunner().invoke(app, ["show", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "hush" not in result.output
+    assert "rtsp://**********@cam/1 user-pw=********** ! decodebin" in result.output
+    settings = load_daemon(file, registry())
+    (shown,) = settings.cameras.values()
+    assert getattr(shown.source, "pipeline", None) == pipeline

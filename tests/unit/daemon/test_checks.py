@@ -86,3 +86,14 @@ def test_a_source_file_must_be_there_only_when_it_is_asked_for(tmp_path: Path) -
     assert f"settings.yaml:6: cameras.line.source.path: there is no {tmp_path / 'nowhere.mp4'}" in problems(
         file, files_exist=True
     )
+
+
+def test_a_broken_bundle_is_a_problem_among_others(tmp_path: Path) -> None:
+    (tmp_path / "pcb").mkdir()
+    (tmp_path / "pcb" / "bundle.yaml").write_text("name: [", encoding="utf-8")
+    file = written(tmp_path, "      - {kind: detection}", "    station: {trigger: {kind: software}}\n")
+    file.write_text(file.read_text(encoding="utf-8").replace(str(BUNDLE), "pcb"), encoding="utf-8")
+    told = problems(file)
+    assert "settings.yaml:3: models.pcb.bundle" in told
+    assert "not readable as YAML" in told
+    assert "cameras.line.station.trigger: nothing answers it" in told

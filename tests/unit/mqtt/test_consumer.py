@@ -126,6 +126,17 @@ def test_a_replay_under_a_new_number_is_no_news_and_no_gap(tmp_path: Path) -> No
     again.close()
 
 
+def test_who_keeps_account_of_numbers_hears_of_a_replay_too() -> None:
+    bench = Bench(grace_s=0.0, repeats=True)
+    bench.send("b1", 1, "interval")
+    bench.send("b2", 1, "x")
+    bench.send("b2", 2, "interval")
+    bench.send("b2", 3, "y")
+    assert bench.heard() == ["interval", "x", "interval", "y"]
+    assert bench.connection.acknowledged == [1, 2, 3, 4]
+    bench.consumer.close()
+
+
 def test_a_replay_may_be_the_first_of_its_boot() -> None:
     bench = Bench(grace_s=0.0)
     bench.send("b1", 1, "interval")

@@ -91,3 +91,25 @@ def test_no_more_is_unacknowledged_than_the_broker_takes_retained_documents_incl
     assert broker.worst == MOST
     assert len({topic for topic in broker.topics if topic.endswith("/state")}) == 12
     assert broker.topics.count("edgevision/s/d/hall/traffic/crossed") == 10
+
+
+def test_that_the_device_is_offline_is_told_also_when_there_is_no_room_at_the_stop() -> None:
+    broker = Counting()
+    broker.start()
+    outbox = MemoryOutbox(EventBuilder("s", "d", "c" * 12))
+    relay = Relay(outbox, MqttSettings(host="127.0.0.1", port=broker.port), site="s", device="d", birth={})
+    states = [f"edgevision/s/d/c{number}/state" for number in range(12)]
+    for topic in states:
+        relay.retain(topic, {"state": "online"})
+    stop = threading.Event()
+    running = threading.Thread(target=relay.run, args=(stop,))
+    running.start()
+    try:
+        wait_until(lambda: len(broker.topics) == 14)  # states, birth and status
+        for topic in states:
+            relay.retain(topic, {"state": "ended"})
+    finally:
+        stop.set()
+        running.join(20)
+    assert broker.worst <= MOST
+    assert broker.topics[14:] == [*states, "edgevision/s/d/status"]

@@ -24,6 +24,7 @@ class ScriptedBroker:
 
     window = 20
     room = 65_535
+    outstanding = 0
 
     def __init__(self, answer: Callable[[str, int], int | None]) -> None:
         self.answer = answer
