@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgevision.datasets.base import SPLITS, DataSet, Finding
 from edgevision.errors import DatasetError, EdgevisionError
 from edgevision.evaluation.coco import CocoResult, coco_result
 from edgevision.evaluation.intervals import Claim, Rate, judge_claim
 from edgevision.evaluation.matching import MIN_IOU, Counts, Match, confusion, counts_by_class, false_kinds, match_all
-from edgevision.evaluation.operating import Costs, OperatingPoint, choose_for_cost, choose_for_escape, sweep
+from edgevision.evaluation.operating import Costs, OperatingPoint, choose_for_cost, choose_for_escape, need, sweep
 from edgevision.evaluation.parts import PartRates, Parts, part_rates, parts_of, templates_as_good
-from edgevision.evaluation.predict import Advance, Predictions, predict, thresholds_of
+from edgevision.evaluation.predict import Advance, Predictions, classes_of_both, predict, thresholds_of
 from edgevision.evaluation.slices import Slice, slices
 from edgevision.inference.base import Detector
-from edgevision.types import IntArray
+from edgevision.types import Detections, IntArray
 
 SWEEP = tuple(round(0.01 * step, 2) for step in range(1, 100))
 
@@ -111,6 +111,7 @@ def pictures_of(data: DataSet, request: Request) -> int:
     Raises:
         DatasetError: A split does not exist, or there are no templates where they were asked for.
     """
+    _check(request)
     return sum(len(part) for part in _splits(data, request).values())
 
 
@@ -131,6 +132,7 @@ def evaluate(detector: Detector, data: DataSet, request: Request, *, advance: Ad
     """
     _check(request)
     splits = _splits(data, request)
+    _foresee(detector, splits, request)
     if request.choose_on and request.choose_on != request.split:
         chosen = predict(detector, splits[request.choose_on], advance=advance)
         predictions = predict(detector, splits[request.split], advance=advance)
@@ -180,7 +182,7 @@ def judge(
         sweep=tuple(sweep(parts, SWEEP)),
         slices=tuple(slices(predictions, matches)),
         claims=tuple(_claims(request, rates)),
-        notes=(*_notes(request, predictions, data), *point.notes),
+        notes=(*_notes(predictions, data, choose_on), *point.notes),
     )
 
 
@@ -192,6 +194,16 @@ def _check(request: Request) -> None:
     if any(wished) and not request.choose_on:
         msg = "a wanted escape rate or costs need a split to choose the thresholds on, e.g. val"
         raise EdgevisionError(msg)
+
+
+def _foresee(detector: Detector, splits: Mapping[str, DataSet], request: Request) -> None:
+    """Find by the labels alone what would end the evaluation after the long work."""
+    for name, part in splits.items():
+        classes, *_ = classes_of_both(detector.classes, part)
+        nothing = (Detections.empty(),) * len(part)
+        parts = parts_of(Predictions(replace(part, classes=classes), nothing, (0.0,) * len(part)), request.defects)
+        if name == request.choose_on:
+            need(parts, good=request.costs is not None)
 
 
 def _splits(data: DataSet, request: Request) -> dict[str, DataSet]:
@@ -260,12 +272,18 @@ def _claims(request: Request, rates: PartRates) -> list[Claim]:
     return [judge_claim(what, rate, claimed, things) for what, rate, claimed, things in asked if claimed is not None]
 
 
-def _notes(request: Request, predictions: Predictions, data: DataSet) -> list[str]:
+def _notes(predictions: Predictions, data: DataSet, choose_on: Predictions | None) -> list[str]:
     notes = list(predictions.notes)
     if predictions.unreadable:
         notes.append(f"Pictures that could not be used, and are in no number: {len(predictions.unreadable)}.")
     if broken := sum(finding.severity == "error" for finding in data.findings):
         notes.append(f"Errors in the data set; what they are about is in no number: {broken}.")
-    if request.choose_on and request.choose_on == request.split:
-        notes.append("The thresholds were chosen on the very pictures that are reported here: the rates flatter.")
+    if choose_on is None:
+        return notes
+    if choose_on is not predictions and choose_on.unreadable:
+        notes.append(f"Pictures to choose thresholds on that could not be used: {len(choose_on.unreadable)}.")
+    reported = {sample.part for sample in predictions.data.samples}
+    if shared := len(reported & {sample.part for sample in choose_on.data.samples}):
+        of = "all" if shared == len(reported) else f"{shared:,} of {len(reported):,}"
+        notes.append(f"Thresholds were chosen on {of} of the very parts that are reported here: the rates flatter.")
     return notes

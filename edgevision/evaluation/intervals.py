@@ -6,6 +6,7 @@ Clopper and Pearson, "The Use of Confidence or Fiducial Limits Illustrated in th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from scipy.stats import beta
@@ -131,8 +132,13 @@ def judge_claim(what: str, rate: Rate, claimed: float, things: str = "parts") ->
 
 
 def percent(value: float) -> str:
-    """A rate in words of two digits or so, e.g. ``0.95 %``."""
+    """A rate in words of two digits or so, e.g. ``0.95 %``; only 0 is ``0 %``, and only 1 is ``100 %``."""
     hundredths = 100 * value
-    digits = 0 if hundredths >= 99.95 else 1 if hundredths >= 1 else 2  # noqa: PLR2004 - as many as tell something
+    if not 0 < value < 1:
+        digits = 0
+    elif hundredths < 1:
+        digits = max(2, 1 - math.floor(math.log10(hundredths)))
+    else:
+        digits = max(1, -math.floor(math.log10(100 - hundredths)))
     number = f"{hundredths:.{digits}f}"
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} %"

@@ -141,7 +141,7 @@ def need(parts: Parts, *, good: bool) -> None:
 
 
 def _common(parts: Parts, worth: Callable[[PartRates], Worth], *, highest: bool) -> float:
-    """The common threshold of the least worth; of equal ones the highest or, for costs, the middle of the widest run of them."""
+    """The common threshold of the least worth; of equal ones the highest, or the middle of the widest run of them."""
     candidates = _candidates(parts.best.max(axis=1, initial=0.0))
     values = [worth(rates) for rates in sweep(parts, candidates)]
     least = min(values)

@@ -8,8 +8,10 @@ from typing import Any
 
 from edgevision.evaluation.coco import AveragePrecision
 from edgevision.evaluation.evaluate import SWEEP, Results
-from edgevision.evaluation.intervals import Rate, percent, upper_bound
+from edgevision.evaluation.intervals import Rate, needed, percent, upper_bound
 from edgevision.evaluation.slices import Slice
+
+_WISHED = (0.01, 0.001, 0.0001)  # rates that people ask for
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,11 @@ def verdict(results: Results) -> list[str]:
 
 
 def _of_100(rate: Rate, things: str, happens: str, what: str) -> str:
+    kind = things.removesuffix(" parts")
     if rate.value is None:
-        kind = things.removesuffix(" parts")
         return f"{what} is not measurable: there is no {kind} part among the pictures."
+    if not rate.count:
+        return no_mistake(rate.total, kind)
     low, high = (_number(100 * value) for value in rate.interval)
     about = _number(100 * rate.value)
     counted = f"{rate.count} of {rate.total:,} were counted"
@@ -107,13 +111,26 @@ def card_sections(results: Results) -> str:
     return "\n".join([*lines, "", "## Limits", "", *limits(results)]) + "\n"
 
 
+def no_mistake(total: int, things: str) -> str:
+    """What so many parts without a mistake show, and how many would show more.
+
+    Args:
+        total: How many parts there were.
+        things: ``defective`` or ``good``.
+    """
+    bound = upper_bound(0, total)
+    more = [f"{needed(rate):,} for less than {percent(rate)}" for rate in _WISHED if rate < bound][:2]
+    happens = "rejected" if things == "good" else "passed"
+    words = f"None of {total:,} {things} parts was {happens}, which only shows a rate below {percent(bound)}"
+    return f"{words}; without a mistake it takes {', '.join(more)}." if more else f"{words}."
+
+
 def limits(results: Results) -> list[str]:
     """What these numbers do not show, a markdown item each."""
     lines = [f"- {note}" for note in results.notes]
     for rate, things in ((results.rates.escape, "defective"), (results.rates.overkill, "good")):
         if rate.total and not rate.count:
-            bound = percent(upper_bound(0, rate.total))
-            lines.append(f"- No mistake on {rate.total:,} {things} parts only shows a rate below {bound}.")
+            lines.append(f"- {no_mistake(rate.total, things)}")
     lines += [f"- Weak: {weak_words(item)}" for item in weak_slices(results)]
     return lines or ["- None came to light on these pictures."]
 
