@@ -104,11 +104,17 @@ def card_sections(results: Results) -> str:
         "COCO's average precision, at most 300 detections a picture. Rates with 95 % Clopper-Pearson intervals.",
         "",
     ]
-    lines += [f"- **Escape:** {rate_words(results.rates.escape)} defective parts pass."]
-    lines += [f"- **Overkill:** {rate_words(results.rates.overkill)} good parts are rejected."]
+    lines += [f"- **Escape:** {_card_rate(results.rates.escape, 'defective', 'pass')}"]
+    lines += [f"- **Overkill:** {_card_rate(results.rates.overkill, 'good', 'are rejected')}"]
     lines += [f"- **Thresholds:** {results.point.how}."]
     lines += [f"- {claim.words}" for claim in results.claims]
     return "\n".join([*lines, "", "## Limits", "", *limits(results)]) + "\n"
+
+
+def _card_rate(rate: Rate, kind: str, happens: str) -> str:
+    if rate.value is None:
+        return f"not measurable: there was no {kind} part."
+    return f"{rate_words(rate)} {kind} parts {happens}."
 
 
 def no_mistake(total: int, things: str) -> str:
@@ -120,8 +126,8 @@ def no_mistake(total: int, things: str) -> str:
     """
     bound = upper_bound(0, total)
     more = [f"{needed(rate):,} for less than {percent(rate)}" for rate in _WISHED if rate < bound][:2]
-    happens = "rejected" if things == "good" else "passed"
-    words = f"None of {total:,} {things} parts was {happens}, which only shows a rate below {percent(bound)}"
+    happens = "was rejected" if things == "good" else "passed"
+    words = f"None of {total:,} {things} parts {happens}, which only shows a rate below {percent(bound)}"
     return f"{words}; without a mistake it takes {', '.join(more)}." if more else f"{words}."
 
 
@@ -140,7 +146,7 @@ def _ap_cells(item: AveragePrecision) -> str:
 
 
 def document(results: Results, about: About) -> dict[str, Any]:
-    """Everything as JSON; rates are 0..1."""
+    """Everything as JSON; rates are 0..1, ``curves`` precision at recall 0, 0.01, ... 1 at IoU 0.5."""
     coco, request = results.coco, results.request
     return {
         "model": about.model,
@@ -171,6 +177,7 @@ def document(results: Results, about: About) -> dict[str, Any]:
             {"threshold": at, "escape": rates.escape.value, "overkill": rates.overkill.value}
             for at, rates in zip(SWEEP, results.sweep, strict=True)
         ],
+        "curves": {name: [round(value, 5) for value in line] for name, line in coco.curves.items()},
         "slices": [_slice(item) for item in results.slices],
         "notes": list(results.notes),
     }

@@ -69,3 +69,11 @@ def test_wrong_numbers_are_refused() -> None:
 )
 def test_percent(value: float, words: str) -> None:
     assert percent(value) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.00001, "0.001 %"), (0.000123, "0.012 %"), (0.9996, "99.96 %"), (0.999999, "99.9999 %"), (0.9962, "99.6 %")],
+)
+def test_only_nothing_is_0_and_only_all_is_100_percent(value: float, words: str) -> None:
+    assert percent(value) == words

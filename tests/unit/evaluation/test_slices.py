@@ -1,0 +1,94 @@
+"""Where a model is weak, and when the numbers are too few to say so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgevision.evaluation.intervals import Rate
+from edgevision.evaluation.matching import match_all
+from edgevision.evaluation.predict import Predictions
+from edgevision.evaluation.slices import MOST_VALUES, Slice, slices
+
+BOX = (10.0, 10.0, 30.0, 30.0)
+
+
+@pytest.fixture(name="boards")
+def _boards(labels: Any, dets: Any, preds: Any) -> Any:
+    """Pictures with a box each: (column values, found or not)."""
+
+    def make(rows: list[tuple[dict[str, str], bool]], box: tuple[float, ...] = BOX) -> Predictions:
+        return preds([  # type: ignore[no-any-return]
+            (
+                labels([(*box, 0)], f"{number}.png", size=(400, 400), columns=columns),
+                dets([(*box, 0, 0.9)] if found else []),
+            )
+            for number, (columns, found) in enumerate(rows)
+        ])  # fmt: skip
+
+    return make
+
+
+def cut(predictions: Predictions, by: str) -> list[Slice]:
+    return [item for item in slices(predictions, match_all(predictions, (0.5, 0.5, 0.5))) if item.by == by]
+
+
+def test_the_worst_board_is_named_where_enough_boxes_say_so(boards: Any) -> None:
+    rows = [({"board": "A"}, True)] * 30 + [({"board": "B"}, index < 10) for index in range(30)]
+    first, second = cut(boards(rows), "board")
+    assert (first.value, first.pictures, first.recall, first.precision, first.worst) == (
+        "A", 30, Rate(30, 30), Rate(30, 30), False,
+    )  # fmt: skip
+    assert (second.recall, second.precision, second.worst) == (Rate(10, 30), Rate(10, 10), True)
+
+
+def test_few_boxes_are_listed_and_never_the_worst(boards: Any) -> None:
+    rows = [({"board": "A"}, True)] * 60 + [({"board": "B"}, False)] * 19
+    assert [item.worst for item in cut(boards(rows), "board")] == [False, False]
+    rows.append(({"board": "B"}, False))
+    assert [item.worst for item in cut(boards(rows), "board")] == [False, True]
+
+
+def test_a_difference_that_may_be_chance_names_nobody(boards: Any) -> None:
+    rows = [({"board": "A"}, index < 18) for index in range(20)]
+    rows += [({"board": "B"}, index < 15) for index in range(20)]
+    assert not any(item.worst for item in cut(boards(rows), "board"))
+
+
+def test_any_column_is_a_slice_but_parts_and_serial_numbers(boards: Any) -> None:
+    rows = [
+        ({"camera": "left" if index % 2 else "", "part": f"P{index}", "serial": str(index)}, True)
+        for index in range(MOST_VALUES + 1)
+    ]
+    made = slices(boards(rows), match_all(boards(rows), (0.5, 0.5, 0.5)))
+    assert {item.by for item in made} == {"camera"}
+    assert [item.value for item in made] == ["(not given)", "left"]
+
+
+def test_one_value_is_nothing_to_compare(boards: Any) -> None:
+    assert cut(boards([({"board": "A"}, True)] * 3), "board") == []
+
+
+def test_sizes_are_those_of_labelled_boxes(boards: Any, labels: Any, dets: Any, preds: Any) -> None:
+    small, large = (0.0, 0.0, 20.0, 20.0, 0), (50.0, 50.0, 250.0, 250.0, 0)
+    pair = preds([(labels([small, large], size=(300, 300)), dets([(*large, 0.9)]))])
+    first, second = cut(pair, "size")
+    assert (first.value, first.recall, first.precision) == ("small", Rate(0, 1), None)
+    assert (second.value, second.recall) == ("large", Rate(1, 1))
+
+
+def test_brightness_in_thirds(boards: Any) -> None:
+    made = boards([({}, index > 3) for index in range(12)])
+    grey = Predictions(made.data, made.found, tuple(10.0 * index for index in range(12)))
+    dark, medium, bright = cut(grey, "brightness")
+    assert dark.value.startswith("dark (grey < 3")
+    assert (dark.recall, medium.recall.count, bright.recall.count) == (Rate(0, 4), 4, 4)
+    assert cut(made, "brightness") == []
+
+
+def test_classes_with_false_ones_only_are_there(labels: Any, dets: Any, preds: Any) -> None:
+    pair = preds([(labels([(*BOX, 0)]), dets([(*BOX, 0, 0.9), (60, 60, 80, 80, 2, 0.8)]))])
+    named = {item.value: item for item in cut(pair, "class")}
+    assert set(named) == {"open", "spur"}
+    assert (named["spur"].recall, named["spur"].precision) == (Rate(0, 0), Rate(0, 1))
