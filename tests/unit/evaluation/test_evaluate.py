@@ -118,7 +118,10 @@ def test_a_split_that_does_not_exist_names_those_that_do(coloured: Coloured) -> 
         (Request(escape_rate=0.1), "need a split to choose the thresholds on"),
         (Request(choose_on="val"), "give either a wanted escape rate or the costs"),
         (Request(choose_on="val", escape_rate=0.1, costs=Costs(1, 1, 0.5)), "give either"),
-        (Request(choose_on="val", escape_rate=0.1, defects=("blue",)), "no part of the split to choose on is defective"),
+        (
+            Request(choose_on="val", escape_rate=0.1, defects=("blue",)),
+            "no part of the split to choose on is defective",
+        ),
         (Request(with_templates=True), "no picture has a template, so there are none to take as good parts"),
     ],
 )
@@ -155,7 +158,7 @@ def test_templates_are_good_parts_and_no_part_of_map(detector: Detector, coloure
     assert alone.rates.overkill == Rate(0, 1)
 
 
-def test_one_class_only(tmp_path: Path, coloured: Coloured) -> None:
+def test_one_class_only(coloured: Coloured) -> None:
     data = coloured([("test", 204, True), ("test", 51, False)])
 
     class One(Unused):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from edgevision.training.curves import append_epoch
 
 
 def text_of(svg: str) -> str:
-    return " ".join(ElementTree.fromstring(svg).itertext())  # noqa: S314 - our own
+    return " ".join(ET.fromstring(svg).itertext())  # noqa: S314 - our own
 
 
 def test_a_trainings_table_is_plotted_with_epochs_that_were_not_validated(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def _results(tmp_path: Path, coloured: Callable[..., DataSet]) -> Results:
     """Two of three defective parts found, one of three good ones rejected; one picture is broken."""
     rows = [("test", 204, True), ("test", 230, True), ("test", 51, True)]
     rows += [("test", 180, False), ("test", 51, False), ("test", 40, False), ("test", 40, False)]
-    data = coloured([*rows, ("val", 204, True), ("val", 60, False)])
+    data = coloured([*rows, ("val", 153, True), ("val", 60, False)])
     data.samples[6].file.write_bytes(b"")
     detector = open_model(colour_bundle(tmp_path / "model").folder, device="cpu")
     request = Request(choose_on="val", escape_rate=0.0, claim_escape=0.01)
@@ -88,7 +88,7 @@ def test_numbers_of_page_and_json_are_the_same(results: Results, tmp_path: Path)
         rate = told["parts"][name]
         assert rate["interval_95"] == list(Rate(rate["count"], rate["total"]).interval)
         low, high = map(percent, rate["interval_95"])
-        assert f"{percent(rate['value'])} {low} – {high}" in text
+        assert f"{percent(rate['value'])} {low} \N{EN DASH} {high}" in text
     assert f"mAP50 {ap_words(told['map50'])}" in text
     assert f"mAP50-95 {ap_words(told['map50_95'])}" in text
     red = told["by_class"]["red"]
@@ -168,7 +168,9 @@ def test_nothing_good_and_nothing_found_still_make_a_page(labels: Any, dets: Any
 
 def test_names_from_outside_are_text(labels: Any, dets: Any, preds: Any) -> None:
     names = ("<script>alert(1)</script>", "b", "c")
-    pair = preds([(labels([(0, 0, 9, 9, 0)], "<i>.png", columns={"board": "<u>"}), dets([(50, 50, 60, 60, 0, 0.9)]))], names)
+    pair = preds(
+        [(labels([(0, 0, 9, 9, 0)], "<i>.png", columns={"board": "<u>"}), dets([(50, 50, 60, 60, 0, 0.9)]))], names
+    )
     page = Page(render(judge(pair, pair.data, Request(split="")), About("<b>m", "<b>d")))
     assert not {"script", "i", "u"} & set(page.tags)
     assert "<script>alert(1)</script>" in page.text

@@ -70,7 +70,7 @@ def test_one_value_is_nothing_to_compare(boards: Any) -> None:
     assert cut(boards([({"board": "A"}, True)] * 3), "board") == []
 
 
-def test_sizes_are_those_of_labelled_boxes(boards: Any, labels: Any, dets: Any, preds: Any) -> None:
+def test_sizes_are_those_of_labelled_boxes(labels: Any, dets: Any, preds: Any) -> None:
     small, large = (0.0, 0.0, 20.0, 20.0, 0), (50.0, 50.0, 250.0, 250.0, 0)
     pair = preds([(labels([small, large], size=(300, 300)), dets([(*large, 0.9)]))])
     first, second = cut(pair, "size")

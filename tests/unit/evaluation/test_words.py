@@ -43,7 +43,7 @@ def test_no_mistake_says_what_it_shows_and_what_more_would_take(judged: Any) -> 
 
 
 @pytest.mark.parametrize(("ng", "place", "kind"), [(True, 1, "good"), (False, 0, "defective")])
-def test_what_cannot_be_measured_is_said(judged: Any, ng: bool, place: int, kind: str) -> None:
+def test_what_cannot_be_measured_is_said(judged: Any, *, ng: bool, place: int, kind: str) -> None:
     results = judged([(ng, 0.9)])
     assert verdict(results)[place].endswith(f"is not measurable: there is no {kind} part among the pictures.")
     told = document(results, ABOUT)["parts"]
