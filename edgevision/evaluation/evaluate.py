@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from edgevision.datasets.base import SPLITS, DataSet, Finding
+import numpy as np
+
+from edgevision.datasets.base import DataSet, Finding
 from edgevision.errors import DatasetError, EdgevisionError
 from edgevision.evaluation.coco import CocoResult, coco_result
 from edgevision.evaluation.intervals import Claim, Rate, judge_claim
@@ -14,9 +16,11 @@ from edgevision.evaluation.operating import Costs, OperatingPoint, choose_for_co
 from edgevision.evaluation.parts import PartRates, Parts, part_rates, parts_of, templates_as_good
 from edgevision.evaluation.predict import Advance, Predictions, classes_of_both, predict, thresholds_of
 from edgevision.evaluation.slices import Slice, slices
+from edgevision.evaluation.splits import split_of
 from edgevision.inference.base import Detector
 from edgevision.types import Detections, IntArray
 
+MANY_DEFECTS = 1.5  # on a part, on average, from which on the escape rate says little about parts with one
 SWEEP = tuple(round(0.01 * step, 2) for step in range(1, 100))
 
 
@@ -182,7 +186,7 @@ def judge(
         sweep=tuple(sweep(parts, SWEEP)),
         slices=tuple(slices(predictions, matches)),
         claims=tuple(_claims(request, rates)),
-        notes=(*_notes(predictions, data, choose_on), *point.notes),
+        notes=(*_notes(predictions, data, choose_on), *_many_defects(predictions, parts), *point.notes),
     )
 
 
@@ -212,33 +216,7 @@ def _splits(data: DataSet, request: Request) -> dict[str, DataSet]:
         raise DatasetError(msg)
     whole = templates_as_good(data) if request.with_templates else data
     names = [request.split, *([request.choose_on] if request.choose_on else [])]
-    return {name: _split(whole, name) for name in names}
-
-
-def _split(data: DataSet, name: str) -> DataSet:
-    if not name:
-        return data
-    column, given, values = name.partition("=")
-    if given:
-        return _by_column(data, column, values.split(","))
-    part = data.of(name)
-    if not part.samples:
-        there = {sample.split for sample in data.samples} - {""}
-        known = [split for split in SPLITS if split in there] + sorted(there - set(SPLITS))
-        has = f"it has {', '.join(known)}" if known else "no picture says which one it is in; all takes every picture"
-        msg = f"{data.root}: there is no split {name}; {has}"
-        raise DatasetError(msg)
-    return part
-
-
-def _by_column(data: DataSet, column: str, values: list[str]) -> DataSet:
-    there = sorted({sample.columns[column] for sample in data.samples if column in sample.columns})
-    if missing := [value for value in values if value not in there]:
-        columns = sorted({name for sample in data.samples for name in sample.columns})
-        has = f"it has {', '.join(there[:20])}" if there else f"columns are {', '.join(columns) or 'not given'}"
-        msg = f"{data.root}: no picture has {column} {missing[0]}; {has}"
-        raise DatasetError(msg)
-    return data.where(lambda sample: sample.columns.get(column) in values)
+    return {name: split_of(whole, name) for name in names}
 
 
 def _point(request: Request, choose_on: Predictions | None) -> OperatingPoint:
@@ -257,6 +235,16 @@ def _right_place(predictions: Predictions, parts: Parts, matches: tuple[Match, .
         if set(labels.tolist()) & set(parts.label.tolist()):
             right.add(part)
     return Rate(len(right), int(parts.ng.sum()))
+
+
+def _many_defects(predictions: Predictions, parts: Parts) -> list[str]:
+    """What a part with several defects hides: one that is found rejects it, however many are missed."""
+    boxes = sum(int(np.isin(sample.label, parts.label).sum()) for sample in predictions.data.samples)
+    defective = int(parts.ng.sum())
+    if boxes < MANY_DEFECTS * defective or not defective:
+        return []
+    note = f"A defective part has {boxes / defective:.1f} labelled defects here, and any one that is found rejects it"
+    return [f"{note}: of parts with a single defect more would pass."]
 
 
 def _without_templates(predictions: Predictions, data: DataSet) -> Predictions:

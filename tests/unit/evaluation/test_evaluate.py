@@ -14,7 +14,7 @@ from onnx_models import colour_bundle
 
 from edgevision.datasets.base import DataSet
 from edgevision.errors import DatasetError, EdgevisionError
-from edgevision.evaluation.evaluate import Request, evaluate, pictures_of
+from edgevision.evaluation.evaluate import Request, evaluate, judge, pictures_of
 from edgevision.evaluation.intervals import Rate
 from edgevision.evaluation.model import open_model
 from edgevision.evaluation.operating import Costs
@@ -156,6 +156,14 @@ def test_templates_are_good_parts_and_no_part_of_map(detector: Detector, coloure
     assert results.rates.overkill == Rate(1, 2)
     assert results.coco == alone.coco
     assert alone.rates.overkill == Rate(0, 1)
+
+
+def test_parts_with_many_defects_are_told(labels: Any, dets: Any, preds: Any) -> None:
+    one, two = (0, 0, 9, 9, 0), (50, 50, 60, 60, 1)
+    pair = preds([(labels([one, two]), dets([(*one, 0.9)])), (labels([one], "b.png"), dets([]))])
+    assert any("has 1.5 labelled defects here" in note for note in judge(pair, pair.data, Request(split="")).notes)
+    only = judge(pair, pair.data, Request(split="", defects=("open",)))
+    assert not any("labelled defects here" in note for note in only.notes)
 
 
 def test_one_class_only(coloured: Coloured) -> None:
