@@ -184,7 +184,7 @@ def judge(
         false_kinds=false_kinds(matches),
         confusion=confusion(predictions, matches),
         sweep=tuple(sweep(parts, SWEEP)),
-        slices=tuple(slices(predictions, matches)),
+        slices=tuple(slices(predictions, matches, parts, defect_thresholds)),
         claims=tuple(_claims(request, rates)),
         notes=(*_notes(predictions, data, choose_on), *_many_defects(predictions, parts), *point.notes),
     )

@@ -79,7 +79,12 @@ def weak_slices(results: Results) -> list[Slice]:
 
 def weak_words(item: Slice) -> str:
     """One slice in a sentence."""
-    return f"{item.by} {item.value}: {rate_words(item.recall)} of the labelled boxes are found, fewer than elsewhere."
+    said = {
+        "recall": f"{rate_words(item.recall)} of the labelled boxes are found, fewer than elsewhere",
+        "escape": f"{rate_words(item.escape)} defective parts pass, more than elsewhere",
+        "overkill": f"{rate_words(item.overkill)} good parts are rejected, more than elsewhere",
+    }
+    return f"{item.by} {item.value}: {'; '.join(said[what] for what in item.worst)}."
 
 
 def card_sections(results: Results) -> str:
@@ -212,8 +217,9 @@ def _rate(rate: Rate | None) -> dict[str, Any] | None:
 
 
 def _slice(item: Slice) -> dict[str, Any]:
-    cells = {"by": item.by, "value": item.value, "pictures": item.pictures, "worst": item.worst}
-    return {**cells, "recall": _rate(item.recall), "precision": _rate(item.precision)}
+    cells = {"by": item.by, "value": item.value, "pictures": item.pictures, "worst": list(item.worst)}
+    rates = {"recall": item.recall, "precision": item.precision, "escape": item.escape, "overkill": item.overkill}
+    return {**cells, **{name: _rate(rate) for name, rate in rates.items()}}
 
 
 def slice_groups(items: Sequence[Slice]) -> dict[str, list[Slice]]:

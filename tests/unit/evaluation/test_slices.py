@@ -8,6 +8,7 @@ import pytest
 
 from edgevision.evaluation.intervals import Rate
 from edgevision.evaluation.matching import match_all
+from edgevision.evaluation.parts import parts_of
 from edgevision.evaluation.predict import Predictions
 from edgevision.evaluation.slices import MOST_VALUES, Slice, slices
 
@@ -31,23 +32,30 @@ def _boards(labels: Any, dets: Any, preds: Any) -> Any:
 
 
 def cut(predictions: Predictions, by: str) -> list[Slice]:
-    return [item for item in slices(predictions, match_all(predictions, (0.5, 0.5, 0.5))) if item.by == by]
+    return [item for item in every(predictions) if item.by == by]
+
+
+def every(predictions: Predictions) -> list[Slice]:
+    half = (0.5, 0.5, 0.5)
+    return slices(predictions, match_all(predictions, half), parts_of(predictions), half)
 
 
 def test_the_worst_board_is_named_where_enough_boxes_say_so(boards: Any) -> None:
     rows = [({"board": "A"}, True)] * 30 + [({"board": "B"}, index < 10) for index in range(30)]
     first, second = cut(boards(rows), "board")
     assert (first.value, first.pictures, first.recall, first.precision, first.worst) == (
-        "A", 30, Rate(30, 30), Rate(30, 30), False,
+        "A", 30, Rate(30, 30), Rate(30, 30), (),
     )  # fmt: skip
-    assert (second.recall, second.precision, second.worst) == (Rate(10, 30), Rate(10, 10), True)
+    assert (second.recall, second.precision) == (Rate(10, 30), Rate(10, 10))
+    assert (second.escape, second.overkill) == (Rate(20, 30), Rate(0, 0))
+    assert second.worst == ("recall", "escape")
 
 
 def test_few_boxes_are_listed_and_never_the_worst(boards: Any) -> None:
     rows = [({"board": "A"}, True)] * 60 + [({"board": "B"}, False)] * 19
-    assert [item.worst for item in cut(boards(rows), "board")] == [False, False]
+    assert [item.worst for item in cut(boards(rows), "board")] == [(), ()]
     rows.append(({"board": "B"}, False))
-    assert [item.worst for item in cut(boards(rows), "board")] == [False, True]
+    assert [item.worst for item in cut(boards(rows), "board")] == [(), ("recall", "escape")]
 
 
 def test_a_difference_that_may_be_chance_names_nobody(boards: Any) -> None:
@@ -61,7 +69,7 @@ def test_any_column_is_a_slice_but_parts_and_serial_numbers(boards: Any) -> None
         ({"camera": "left" if index % 2 else "", "part": f"P{index}", "serial": str(index)}, True)
         for index in range(MOST_VALUES + 1)
     ]
-    made = slices(boards(rows), match_all(boards(rows), (0.5, 0.5, 0.5)))
+    made = every(boards(rows))
     assert {item.by for item in made} == {"camera"}
     assert [item.value for item in made] == ["(not given)", "left"]
 
@@ -92,3 +100,25 @@ def test_classes_with_false_ones_only_are_there(labels: Any, dets: Any, preds: A
     named = {item.value: item for item in cut(pair, "class")}
     assert set(named) == {"open", "spur"}
     assert (named["spur"].recall, named["spur"].precision) == (Rate(0, 0), Rate(0, 1))
+
+
+def test_the_board_whose_good_parts_are_rejected_is_named(labels: Any, dets: Any, preds: Any) -> None:
+    pairs = [
+        (
+            labels([], f"{number}.png", columns={"board": "AB"[number % 2]}),
+            dets([(*BOX, 0, 0.9)] if number % 2 else []),
+        )
+        for number in range(40)
+    ]
+    first, second = cut(preds(pairs), "board")
+    assert (first.overkill, first.escape, first.worst) == (Rate(0, 20), Rate(0, 0), ())
+    assert (second.overkill, second.worst) == (Rate(20, 20), ("overkill",))
+
+
+def test_a_part_seen_by_two_cameras_counts_for_both(labels: Any, dets: Any, preds: Any) -> None:
+    pairs = [
+        (labels([(*BOX, 0)], "l.png", columns={"part": "P", "camera": "left"}), dets([])),
+        (labels([], "r.png", columns={"part": "P", "camera": "right"}), dets([(*BOX, 0, 0.9)])),
+    ]
+    assert [item.escape for item in cut(preds(pairs), "camera")] == [Rate(0, 1), Rate(0, 1)]
+    assert [item.escape for item in every(preds(pairs)) if item.by == "size"] == []
