@@ -19,6 +19,7 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
+Position = int | str
 TimeSource = Literal["trigger", "ptp", "rtcp", "file", "arrival"]
 
 
@@ -144,7 +145,7 @@ class Frame:
     index: int
     time: FrameTime
     pixels: Pixels
-    position: int | None = None
+    position: Position | None = None
     trigger_id: str | None = None
     name: str | None = None
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgevision.datasets.base import DataSet
     from edgevision.datasets.check import Checked
     from edgevision.datasets.fix import Action
+    from edgevision.datasets.plots import Shown
 
 app = typer.Typer(help="Labelled pictures: check, split, stats, preview, convert, fingerprint.", no_args_is_help=True)
 
@@ -151,16 +152,21 @@ def preview(
     out: Path = typer.Option(..., help="PNG file to write."),
     count: int = typer.Option(16, min=1, max=100, help="How many pictures."),
     seed: int = typer.Option(0, help="Decides which pictures."),
+    augment: str | None = typer.Option(
+        None, metavar="NAME|FILE", help="Vary them: inspection, retail, low_light, fused, or a YAML file."
+    ),
     format_: str = _FORMAT,
     columns: Path | None = _COLUMNS,
 ) -> None:
-    """Show some pictures with their boxes, every class among them where it is there."""
+    """Show some pictures with their boxes, every class among them where it is there, as they are or varied."""
     from edgevision.datasets.plots import chosen, write_sheet
 
     if out.suffix.lower() != ".png":
         raise DatasetError(f"{out}: a preview is a PNG file; name it so")
     data, _ = _read(path, format_, columns)
     shown = chosen(data, count, seed)
+    if augment is not None:
+        shown = _varied(shown, augment, seed)
     write_sheet(shown, data.classes, out)
     typer.echo(f"{len(shown)} of {len(data)} pictures in {out}")
 
@@ -226,6 +232,19 @@ def fingerprint(
     with counted("pictures read", len(data), quiet=as_json) as each:
         digest = compute(data, each)
     typer.echo(json.dumps({**_head(path, name, data), "fingerprint": digest}) if as_json else digest)
+
+
+def _varied(shown: list[Shown], augment: str, seed: int) -> list[Shown]:
+    from dataclasses import replace
+
+    from edgevision.training.augment import load_pipeline
+
+    pipeline = load_pipeline(augment)
+    out = []
+    for number, item in enumerate(shown):
+        image, xyxy, label = pipeline.apply(item.image, item.xyxy, item.label, seed + number)
+        out.append(replace(item, image=image, xyxy=xyxy, label=label))
+    return out
 
 
 def _read(path: Path, format_: str, columns: Path | None) -> tuple[DataSet, str]:

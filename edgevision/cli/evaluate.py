@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edgevision.errors import EdgevisionError
+from edgevision.errors import EdgevisionError, ImageError
 
 _SHOWN = 5  # of what could not be used
 
@@ -121,7 +121,10 @@ def _about(bundle: Bundle, path: Path, data: DataSet, *, quiet: bool) -> About:
     from edgevision.evaluation.words import About
 
     with counted("fingerprint", len(data), quiet=quiet) as each:
-        print_ = fingerprint(data, each)
+        try:
+            print_ = fingerprint(data, each)
+        except ImageError:  # the picture is among those that could not be used, and told there
+            print_ = ""
     return About(bundle.model_ref, path.resolve().name, print_, date=datetime.now(timezone.utc).date().isoformat())
 
 

@@ -180,7 +180,7 @@ class Assembly:
         error = contained(f"restore/{name}", lambda: made.restore(state, read, position))
         if error is not None or read != kept:
             log.error("camera.state_unreadable", camera=name, error=error)
-        started = "the beginning" if made.position is None else f"frame {made.position}"
+        started = "the beginning" if made.position is None else f"position {made.position}"
         analyses = f"{len(read.analyses)} of {len(settings.analyses)}"
         log.info("camera.restored", camera=name, goes_on_from=started, tracks=read.tracker, analyses=analyses)
         return made, bool(kept.source and saved.body["ended"])

@@ -13,7 +13,7 @@ from edgevision.analytics.base import Analysis, Tracker
 from edgevision.daemon.supervisor import Budget, contained
 from edgevision.station.base import TriggerSignal
 from edgevision.station.ledger import ANALYSIS_FAILED, TIMEOUT, TriggerLedger
-from edgevision.types import Detections, Frame, FrameTime, Occurrence, Tracks
+from edgevision.types import Detections, Frame, FrameTime, Occurrence, Position, Tracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +109,10 @@ class CameraPipeline:
         self._on_crash = on_crash
         self._check = check
         self._last: FrameTime | None = None
-        self._next_position: int | None = None
+        self._next_position: Position | None = None
 
     @property
-    def position(self) -> int | None:
+    def position(self) -> Position | None:
         """Where a file source stands after the last frame; ``None`` before the first and for live sources."""
         return self._next_position
 
@@ -205,7 +205,7 @@ class CameraPipeline:
             "last": None if last is None else [last.time_utc.isoformat(), last.t_s, last.source, last.uncertainty_ms],
         }
 
-    def restore(self, state: Mapping[str, Any], kept: Kept, position: int | None) -> None:
+    def restore(self, state: Mapping[str, Any], kept: Kept, position: Position | None) -> None:
         """Go on from an earlier ``state()``.
 
         Args:

@@ -19,7 +19,7 @@ from edgevision.daemon.load import Load, LoadWatch
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.model import ModelUnit
 from edgevision.daemon.supervisor import Run, Stage, contained
-from edgevision.errors import StationError
+from edgevision.errors import EdgevisionError, StationError
 from edgevision.events.base import Outbox
 from edgevision.station.request import signal_of
 from edgevision.station.software import SoftwareTrigger
@@ -110,7 +110,11 @@ class Daemon:
         board.register("outbox", outbox.health)
 
     def start(self) -> None:
-        """Start every stage and every camera."""
+        """Start every stage and every camera.
+
+        Raises:
+            EdgevisionError: A camera's settings cannot work. What foreign code raises costs that camera only.
+        """
         self._analytics_stage.start()
         for stage in self._infer_stages.values():
             stage.start()
@@ -118,7 +122,7 @@ class Daemon:
             if extra is not None:
                 extra.start()
         for name, camera in self.settings.cameras.items():
-            self._cameras.start(name, camera)
+            self._start(name, camera, passing=(EdgevisionError,))
 
     def poll(self) -> None:
         """Housekeeping; call it a few times a second."""
@@ -136,8 +140,8 @@ class Daemon:
         return self._cameras.done()
 
     def failed_cameras(self) -> list[str]:
-        """Cameras that can never work as they are configured."""
-        return self._cameras.failed()
+        """Cameras that can never work as they are configured, or could not even be built."""
+        return [*self._cameras.failed(), *(name for name in self.settings.cameras if name not in self._cameras)]
 
     def reload(self, settings: DaemonSettings) -> dict[str, list[str]]:
         """Take over new settings: cameras whose settings changed are restarted, the others are not touched.
@@ -169,14 +173,16 @@ class Daemon:
         for name in stuck:
             self._off(name, "it was taken away and has not let go of its frames")
         failed = [name for name in restarted + started if name not in stuck and not self._start(name, wanted[name])]
-        done = {"started": started, "stopped": stopped, "restarted": restarted, "kept": kept, "stuck": stuck,
+        off = {*stuck, *failed}
+        done = {"started": [name for name in started if name not in off], "stopped": stopped,
+                "restarted": [name for name in restarted if name not in off], "kept": kept, "stuck": stuck,
                 "failed": failed, "needs_restart": needs}  # fmt: skip
         log.info("daemon.reloaded", **done)
         return done
 
-    def _start(self, name: str, settings: CameraSettings) -> bool:
-        """Start a camera while others run; one that cannot be built is reported and stops nothing."""
-        error = contained(f"start/{name}", lambda: self._cameras.start(name, settings))
+    def _start(self, name: str, settings: CameraSettings, *, passing: tuple[type[Exception], ...] = ()) -> bool:
+        """Start a camera; one that cannot be built is reported and stops nothing, but for exceptions ``passing``."""
+        error = contained(f"start/{name}", lambda: self._cameras.start(name, settings), passing=passing)
         if error is not None:
             self._off(name, error)
         return error is None

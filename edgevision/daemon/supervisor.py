@@ -37,10 +37,15 @@ class Budget:
         return f"{self._allowed} restarts in {self._window_s:.0f} s"
 
 
-def contained(name: str, work: Callable[[], None]) -> str | None:
-    """Do ``work``, which may be foreign code; its crash is logged and returned as one line instead of spreading."""
+def contained(name: str, work: Callable[[], None], *, passing: tuple[type[Exception], ...] = ()) -> str | None:
+    """Do ``work``, which may be foreign code; its crash is logged and returned as one line instead of spreading.
+
+    Exceptions of the types ``passing`` spread.
+    """
     try:
         work()
+    except passing:
+        raise
     except Exception as exc:
         log.exception("stage.crashed", stage=name)
         return f"{type(exc).__name__}: {exc}"

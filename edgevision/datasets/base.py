@@ -37,9 +37,9 @@ class Finding:
         return f"{self.where}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One picture with its labels.
+    """One picture with its labels; equal to itself only.
 
     Attributes:
         file: The picture.

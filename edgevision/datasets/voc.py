@@ -75,7 +75,9 @@ class _Reader:
             raws += self._folder(split, labels, pictures)
         classes = self._classes or tuple(sorted(set(self._names)))
         if raws and not classes:
-            raise DatasetError(f"{self._path}: no object has a name, so there are no classes; list them in {CLASSES}")
+            first = f"; the first problem: {self._findings.found[0]}" if self._findings.found else ""
+            msg = f"{self._path}: no object has a name, so there are no classes; list them in {CLASSES}{first}"
+            raise DatasetError(msg)
         index = {name: number for number, name in enumerate(classes)}
         for raw in raws:
             raw.label = [index[self._names[number]] for number in raw.label]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from edgevision.types import Health
+from edgevision.types import Health, Position
 
 Order = Literal["strict", "live_first"]
 
@@ -40,7 +40,7 @@ class CameraState:
     """
 
     camera: str
-    position: int | None
+    position: Position | None
     body: dict[str, Any]
 
 

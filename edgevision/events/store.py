@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from edgevision.types import Position
+
 WAITING, DONE, PARKED = 0, 1, 2
 DELIVERED = -1
 """Priority of an event that was done and is sent again: below all others, since nobody loses it."""
@@ -35,7 +37,7 @@ class EncodedState:
     """A camera's state on its way to the table."""
 
     camera: str
-    position: int | None
+    position: Position | None
     body: str
 
 

@@ -24,6 +24,7 @@ NOT_AUTHORIZED = 0x87
 FILTER_INVALID = 0x8F
 TOPIC_INVALID = 0x90
 PACKET_TOO_LARGE = 0x95
+_RECEIVE_MAXIMUM = 65_535  # MQTT 5, section 3.2.2.3.3: what holds when a broker names none
 _HEADROOM_BYTES = 64  # of a PUBLISH packet beside topic and payload
 _V311_REFUSALS = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}  # CONNACK codes of 3.1.1 as reason codes of 5
 
@@ -152,6 +153,9 @@ class Connection:
         self.window = settings.window
         self.session_present = False
         self._max_packet: int | None = None
+        self._most = _RECEIVE_MAXIMUM
+        self._published = 0  # written by the using thread alone, as the next by the network's
+        self._acknowledged = 0
         self._client = self._make(session)
         self._open(session)
 
@@ -159,6 +163,11 @@ class Connection:
     def lost(self) -> bool:
         """Whether the connection is gone."""
         return self._lost.is_set()
+
+    @property
+    def room(self) -> int:
+        """How many more messages the broker takes now: whatever is not acknowledged counts, events or not."""
+        return self._most - (self._published - self._acknowledged)
 
     def fits(self, topic: str, payload: bytes) -> bool:
         """Whether the broker takes packets of this size."""
@@ -185,6 +194,7 @@ class Connection:
         if info.rc != paho.MQTT_ERR_SUCCESS:
             self._lost.set()
             raise BrokerUnavailable(self._told(paho.error_string(info.rc)))
+        self._published += 1
         return info.mid
 
     def subscribe(self, topic: str, timeout_s: float = 10.0) -> None:
@@ -238,7 +248,7 @@ class Connection:
         client.on_socket_open = _send_at_once
         settings = self._settings
         client.connect_timeout = settings.connect_timeout_s
-        client.max_inflight_messages_set(max(settings.window, 20))
+        client.max_inflight_messages_set(_RECEIVE_MAXIMUM)  # ``room`` is what holds back
         if settings.username is not None:
             client.username_pw_set(
                 settings.username, settings.password.get_secret_value() if settings.password else None
@@ -293,7 +303,8 @@ class Connection:
             self._refusal = (value, str(code))
         else:
             self.session_present = bool(flags.session_present)
-            self.window = min(self._settings.window, getattr(properties, "ReceiveMaximum", 65535))
+            self._most = getattr(properties, "ReceiveMaximum", _RECEIVE_MAXIMUM)
+            self.window = min(self._settings.window, self._most)
             self._max_packet = getattr(properties, "MaximumPacketSize", None)
         self._opened.set()
 
@@ -309,6 +320,7 @@ class Connection:
 
     def _on_publish(self, _client: object, _data: object, mid: int, code: Any, _properties: object) -> None:  # noqa: ANN401
         # paho holds its own lock here: nothing but a hand-over is safe.
+        self._acknowledged += 1
         self.acks.put((mid, code.value if self._v5 else 0))
 
     def _on_subscribe(self, _client: object, _data: object, mid: int, codes: Any, _properties: object) -> None:  # noqa: ANN401

@@ -174,8 +174,12 @@ class Relay:
                 self._commands.take(message)
             else:
                 sender.echo(message.topic, message.payload)
-        for answer in self._commands.answers() if self._commands is not None else ():
+        if self._commands is None or connection.room <= 0:
+            return
+        for answer in self._commands.answers():
             connection.publish(answer.topic, answer.payload, correlation=answer.correlation)
+            if connection.room <= 0:
+                break
 
     def _prove(self, connection: Connection) -> None:
         """See a canary come back before anything is sent.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from edgevision.mqtt.client import FAILURE, Connection
@@ -38,14 +39,15 @@ class Retained:
             self._changed = set(self._documents)
 
     def publish(self, connection: Connection) -> None:
-        """Send what has changed.
+        """Send what has changed, as far as the broker has room for it; the rest next time.
 
         Raises:
             BrokerUnavailable: The connection is gone.
         """
         with self._lock:
             changed = {topic: body for topic, body in self._documents.items() if topic in self._changed}
-            self._changed.clear()
+            changed = dict(islice(changed.items(), max(0, connection.room)))
+            self._changed -= set(changed)
         for topic, body in changed.items():
             self._out[connection.publish(topic, body, retain=True)] = topic
 

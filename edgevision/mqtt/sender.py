@@ -66,7 +66,7 @@ class Sender:
         """Take acknowledgements, then send what there is room for."""
         self.settle(0.0)
         self._missing_echoes()
-        room = self._connection.window - len(self._in_flight)
+        room = min(self._connection.window - len(self._in_flight), self._connection.room)
         if room > 0:
             self._lanes.offer(self._outbox.claim(room, self._settings.order, self._lanes.full))
         for event in list(self._lanes.ready(room, time.monotonic())):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal, Protocol
 
-from edgevision.types import Frame
+from edgevision.types import Frame, Position
 
 Policy = Literal["latest", "block"]
 
@@ -41,7 +41,7 @@ class SourceContext:
     """
 
     camera: str
-    resume: int | None
+    resume: Position | None
     started_utc: datetime
     monotonic: Callable[[], float] = time.monotonic
     now_utc: Callable[[], datetime] = utc_now

@@ -47,7 +47,7 @@ class FileSource:
     def __init__(self, settings: Settings, context: SourceContext) -> None:
         self._settings = settings
         self._context = context
-        self._next = context.resume or 0
+        self._next = int(context.resume or 0)
         self._closed = threading.Event()
         self._last_s = float("-inf")
         self._lost, self._why = 0, ""

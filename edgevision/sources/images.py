@@ -20,7 +20,7 @@ from edgevision.errors import ImageError, SourceInvalid, SourceUnavailable
 from edgevision.sources.base import CORRUPT, Policy, SourceContext
 from edgevision.sources.imageheader import picture_size
 from edgevision.sources.media import ArrayPixels
-from edgevision.types import Frame, FrameTime, Image
+from edgevision.types import Frame, FrameTime, Image, Position
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +87,11 @@ def _read(path: Path, most: int) -> bytes:
 
 
 class ImagesSource:
-    """The pictures of a folder, or those a pattern matches, once each in natural order; broken ones are skipped."""
+    """The pictures of a folder, or those a pattern matches, once each in natural order; broken ones are skipped.
+
+    Its position is how many it has been through and the name of the last, so that it goes on after that picture also
+    when others were added or taken away meanwhile. What is added before that picture in the order is not looked at.
+    """
 
     policy: Policy = "block"
 
@@ -107,18 +111,18 @@ class ImagesSource:
     def __init__(self, settings: Settings, context: SourceContext) -> None:
         self._settings = settings
         self._context = context
-        self._next = context.resume or 0
+        self._count, self._last = _position(context.resume)
         self._closed = threading.Event()
         self.skipped = 0
 
     def frames(self) -> Iterator[Frame]:
         """Every readable picture; ``Frame.name`` is its path below the folder."""
         base, files = self._list()
-        for index in range(self._next, len(files)):
+        for path in self._after_the_last(base, files):
             if self._closed.is_set():
                 return
-            self._next = index + 1
-            path = files[index]
+            index, name = self._count, path.relative_to(base).as_posix()
+            self._count, self._last = index + 1, name
             try:
                 image = read_image(path, max_pixels=self._settings.max_pixels)
             except ImageError as exc:
@@ -128,13 +132,19 @@ class ImagesSource:
                     "source.picture_skipped", camera=self._context.camera, reason=str(exc), skipped=self.skipped
                 )
                 continue
-            name = path.relative_to(base).as_posix()
             time = FrameTime(self._time_utc(path, index), index * self._settings.interval_s, "file")
-            yield Frame(self._context.camera, index, time, ArrayPixels(image), position=index + 1, name=name)
+            position = f"{self._count}/{name}"
+            yield Frame(self._context.camera, index, time, ArrayPixels(image), position=position, name=name)
 
     def close(self) -> None:
         """End after the picture under way."""
         self._closed.set()
+
+    def _after_the_last(self, base: Path, files: list[Path]) -> list[Path]:
+        if self._last is None:
+            return files[self._count :]
+        last = _order(base / self._last)
+        return [path for path in files if _order(path) > last]
 
     def _time_utc(self, path: Path, index: int) -> datetime:
         start = self._settings.start_time
@@ -157,11 +167,24 @@ class ImagesSource:
         else:
             msg = f"{path}: there is no such folder, picture or pattern"
             raise SourceUnavailable(msg)
-        files = sorted((file for file in found if file.suffix.lower() in SUFFIXES and file.is_file()), key=natural_key)
+        files = sorted((file for file in found if file.suffix.lower() in SUFFIXES and file.is_file()), key=_order)
         if not files:
             msg = f"{path}: no pictures there; known are {' '.join(sorted(SUFFIXES))}"
             raise SourceInvalid(msg)
         return base, files
+
+
+def _order(path: Path) -> tuple[tuple[tuple[int, int | str], ...], str]:
+    """Natural order, and of names that differ in case only always the same one first."""
+    return natural_key(path), str(path)
+
+
+def _position(resume: Position | None) -> tuple[int, str | None]:
+    """How many pictures are done, and the last one's name; a number alone is what earlier versions stored."""
+    if not isinstance(resume, str):
+        return resume or 0, None
+    count, _, name = resume.partition("/")
+    return int(count), name
 
 
 def _before_pattern(parts: tuple[str, ...]) -> Iterator[str]:

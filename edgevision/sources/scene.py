@@ -50,7 +50,7 @@ class SceneSource:
     def __init__(self, settings: Settings, context: SourceContext) -> None:
         self._settings = settings
         self._context = context
-        self._next = context.resume or 0
+        self._next = int(context.resume or 0)
         self._closed = threading.Event()
 
     @property

@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -116,23 +117,26 @@ def run(
         build: Makes the trainer.
         steps: Who is told.
         resume: Go on from the last finished epoch.
-        dry_run: Only check pictures, settings and one batch.
+        dry_run: Only check pictures, settings and one batch; nothing is left behind.
 
     Raises:
         EdgevisionError: Anything that the user can do something about.
     """
-    prepare(settings, folder, resume=resume)
+    if not dry_run:
+        prepare(settings, folder, resume=resume)
     data = pictures(settings, steps)
     counts = ", ".join(f"{len(data.of(name))} {name}" for name in ("train", "val", "test"))
     steps.say(f"{len(data)} pictures ({counts}), {sum(data.counts())} boxes of {len(data.classes)} classes")
+    if dry_run:
+        with tempfile.TemporaryDirectory(prefix="edgevision-") as room:
+            build(settings, Path(room)).check(data)
+        return None
     print_ = fingerprint(data)
     trainer = build(settings, folder)
     if not resume:
         steps.say("trying one batch")
         trainer.check(data)
         _write_json(folder / "run.json", _environment(data, print_))
-    if dry_run:
-        return None
     watcher = logged(steps.watcher, folder / "tensorboard") if settings.tensorboard else steps.watcher
     weights = trainer.fit(data, watcher, resume=resume)
     plot_curves(folder / "curves.csv", folder / "curves.png")

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn, optim
 from torch.utils._pytree import tree_map
+from ultralytics.data.build import build_yolo_dataset
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils import DEFAULT_CFG
@@ -110,10 +111,18 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
         return model
 
     def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:  # noqa: ANN401
-        """The trainer's own data set, with pasting in training."""
+        """The trainer's own data set, with pasting in training.
+
+        Validation pictures are square, as the runtime feeds them. The trainer would pad them by half a stride more, and
+        a border that the network never learned from shifts its boxes: 0.736 instead of 0.627 mAP50-95 for the same
+        weights of ``models/pcb-defects``, and the other way round while others learn.
+        """
+        if mode == "val":
+            stride = max(int(unwrap_model(self.model).stride.max()), 32)
+            return build_yolo_dataset(self.args, img_path, batch, self.data, mode=mode, rect=False, stride=stride)
         dataset = super().build_dataset(img_path, mode, batch)
         share = self.ours.augment.paste
-        if mode == "train" and share > 0:
+        if share > 0:
             dataset.__class__ = PastingDataset  # the factory makes the base class only
             dataset.paster = Paster(Layout.read(Path(self.args.data).parent).train, self.ours.seed)
             dataset.share = share

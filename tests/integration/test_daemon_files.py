@@ -231,3 +231,16 @@ def _with_states(port: int, **states: str) -> dict[str, Any] | None:
     found = _components(port)
     good = all(found.get(f"camera/{name}", {}).get("detail", "").startswith(state) for name, state in states.items())
     return found if good else None
+
+
+def test_a_camera_that_cannot_be_built_at_the_start_stops_no_other(
+    tmp_path: Path, unbroken: Counter[tuple[Any, ...]]
+) -> None:
+    foreign = "  yard: {source: {kind: unbuildable}, model: people}"
+    daemon = DaemonProcess(write_settings(tmp_path, more=foreign), "--until-done")
+    assert daemon.wait() == 1, daemon.text()
+    events = events_in(tmp_path / "outbox.sqlite")
+    assert what_happened(events) == unbroken
+    (told,) = [event["data"] for event in events if event["source"].endswith("/yard")]
+    assert told["state"] == "failed"
+    assert "its SDK is not installed" in json.dumps(told)

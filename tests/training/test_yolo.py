@@ -64,7 +64,7 @@ def test_the_bundle_is_judged_by_the_runtime_and_says_where_it_comes_from(traine
     assert ran["pictures"] == {"train": 24, "val": 10, "test": 10}
     assert "GNU AFFERO GENERAL PUBLIC LICENSE" in (bundle.folder / "LICENSE").read_text("utf-8")
     last = json.loads((trained / "stdout").read_text("utf-8").splitlines()[-1])
-    assert Path(last["report"]).read_text("utf-8").startswith("<!doctype html>")
+    assert Path(last["report"]).read_text("utf-8").lower().startswith("<!doctype html>")
 
 
 def test_nothing_is_written_into_the_users_home(trained: Path) -> None:
@@ -94,7 +94,9 @@ def test_a_killed_run_goes_on_from_its_last_epoch(squares: Path, tmp_path: Path)
 
 def test_only_the_run_that_was_begun_goes_on(squares: Path, tmp_path: Path) -> None:
     assert run(tmp_path, settings(squares), "--dry-run").returncode == 0
-    other = run(tmp_path, settings(squares, batch=4), "--resume")
+    assert not (tmp_path / "run").exists(), "a dry run leaves nothing behind"
+    assert run(tmp_path, settings(squares, stop={"epochs": 1})).returncode == 0
+    other = run(tmp_path, settings(squares, stop={"epochs": 1}, batch=4), "--resume")
     assert (other.returncode, other.stderr.count("\n")) == (2, 1)
     assert "was begun with another `batch`" in other.stderr
     assert "is not empty; go on with --resume" in run(tmp_path, settings(squares)).stderr

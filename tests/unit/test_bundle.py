@@ -97,7 +97,7 @@ def test_a_manifest_that_is_none(bundle: Bundle, text: str, message: str) -> Non
     [
         ({"colour": "red"}, "colour: Extra inputs"),
         ({"input": {"width": 0, "height": 48}}, "input.width: Input should be greater than 0"),
-        ({"family": "ssd"}, "family: Input should be 'yolo', 'yolo-e2e' or 'yolox'"),
+        ({"family": "ssd"}, "family: Input should be 'yolo', 'yolo-e2e', 'yolox' or 'dense-xyxy'"),
         ({"classes": []}, "classes: Tuple should have at least 1 item"),
         ({"classes": ["red", "red", "blue"]}, "got twice: red"),
         ({"thresholds": {"pink": 0.5}}, "unknown class pink; classes are red, green, blue"),

@@ -11,7 +11,7 @@ import edgevision
 
 HEAVY = {"torch", "torchvision", "ultralytics", "albumentations", "diffusers", "transformers", "matplotlib", "pandas",
          "scipy", "sklearn", "onnx", "amqtt", "psycopg", "tensorrt", "gi"}  # fmt: skip
-ELSEWHERE = ("edgevision.training",)
+ELSEWHERE = ("edgevision.training", "edgevision.evaluation")
 
 
 def _loaded_by(statement: str) -> set[str]:

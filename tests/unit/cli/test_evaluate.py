@@ -20,7 +20,7 @@ from onnx_models import colour_bundle
 from typer.testing import CliRunner, Result
 
 from edgevision.bundle import read_bundle
-from edgevision.cli.evaluate import evaluate
+from edgevision.cli.evaluate import _about, evaluate
 from edgevision.cli.models import app as models
 from edgevision.datasets.base import DataSet, Sample
 from edgevision.datasets.formats import read_dataset, write_dataset
@@ -222,6 +222,15 @@ def test_empty_sets_and_broken_pictures(bundle: Path, data: Path, tmp_path: Path
     told = numbers(run(bundle, "--data", data, "--json"))
     assert told["pictures"] == 1
     assert len(told["unusable"]) == 2
+
+
+def test_a_picture_that_goes_meanwhile_costs_the_fingerprint_only(bundle: Path, data: Path) -> None:
+    gone = read_dataset(data).of("test").samples[0]
+    about = _about(read_bundle(bundle), data, read_dataset(data), quiet=True)
+    assert len(about.fingerprint) == 64
+    known = read_dataset(data)
+    gone.file.unlink()
+    assert _about(read_bundle(bundle), data, known, quiet=True).fingerprint == ""
 
 
 def test_deeppcb_with_and_without_templates(bundle: Path, tmp_path: Path) -> None:

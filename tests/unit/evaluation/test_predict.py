@@ -11,13 +11,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from onnx_models import colour_bundle
+from onnx_models import colour_bundle, colour_manifest, write_colour_model
 
+from edgevision.bundle import write_bundle
 from edgevision.datasets.base import DataSet
 from edgevision.errors import DatasetError
 from edgevision.evaluation.model import open_model
-from edgevision.evaluation.predict import coco_results, predict, thresholds_of
+from edgevision.evaluation.predict import MOST_DETECTIONS, coco_results, predict, thresholds_of
 from edgevision.inference.base import Detector
+from edgevision.inference.scripted import ScriptedDetector
+from edgevision.types import Detections
 
 Coloured = Callable[..., DataSet]
 
@@ -118,3 +121,27 @@ def test_results_are_coco_rows(detector: Detector, coloured: Coloured) -> None:
 def test_thresholds_by_name_and_default() -> None:
     assert thresholds_of(("a", "b"), {"default": 0.4, "b": 0.6}) == (0.4, 0.6)
     assert thresholds_of(("a",), {}) == (0.25,)
+
+
+def test_at_most_300_detections_a_picture_the_best(coloured: Coloured) -> None:
+    many = Detections(
+        np.tile(np.array([[0, 0, 9, 9]], np.float32), (400, 1)),
+        np.linspace(0, 1, 400, dtype=np.float32),
+        np.zeros(400, np.int64),
+    )
+    data = coloured([("", 9, False)])
+    found = predict(ScriptedDetector([many], classes=data.classes), data)
+    assert len(found.found[0]) == MOST_DETECTIONS == 300
+    assert found.found[0].score.tolist() == sorted(many.score.tolist(), reverse=True)[:300]
+
+
+@pytest.mark.parametrize(("order", "size"), [("rgb", (64, 48)), ("bgr", (32, 96))])
+def test_a_bundle_of_any_order_and_size(coloured: Coloured, tmp_path: Path, order: str, size: tuple[int, int]) -> None:
+    file = write_colour_model(tmp_path / "m.onnx", size=size)
+    spec = {"width": size[0], "height": size[1], "order": order, "pad": 0}
+    bundle = write_bundle(tmp_path / "made", colour_manifest(input=spec), {"model.onnx": file})
+    detector = open_model(bundle.folder, device="cpu")
+    found = predict(detector, coloured([("", 60, True)]))
+    detector.close()
+    assert found.found[0].label.tolist() == [0 if order == "rgb" else 2]
+    assert 0.05 < found.found[0].score[0] < 0.25

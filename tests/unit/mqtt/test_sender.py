@@ -23,6 +23,7 @@ class ScriptedBroker:
     """Stands for a connection; ``answer`` gives the reason code for (camera, track), or ``None`` for none yet."""
 
     window = 20
+    room = 65_535
 
     def __init__(self, answer: Callable[[str, int], int | None]) -> None:
         self.answer = answer

@@ -123,6 +123,33 @@ def test_order_is_natural_and_patterns_match(tmp_path: Path) -> None:
     assert sorted(map(Path, ["x10", "x9"]), key=natural_key) == [Path("x9"), Path("x10")]
 
 
+def seen(folder: Path, resume: int | str | None) -> list[tuple[str | None, int, int | str | None]]:
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    opened = ImagesSource(ImagesSource.Settings(path=folder), SourceContext("c", resume, start))
+    return [(frame.name, frame.index, frame.position) for frame in opened.frames()]
+
+
+def test_it_goes_on_after_the_picture_that_was_last_whatever_was_added_or_taken_away(tmp_path: Path) -> None:
+    for name in ("b1.png", "b2.png", "b3.png"):
+        picture(tmp_path / name)
+    assert seen(tmp_path, None)[1] == ("b2.png", 1, "2/b2.png")
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "b10.png")
+    assert [name for name, *_ in seen(tmp_path, "2/b2.png")] == ["b3.png", "b10.png"], "none twice"
+    (tmp_path / "b2.png").unlink()
+    again = seen(tmp_path, "2/b2.png")
+    assert again == [("b3.png", 2, "3/b3.png"), ("b10.png", 3, "4/b10.png")], "numbers and times go on"
+    assert [name for name, *_ in seen(tmp_path, 2)] == ["b3.png", "b10.png"], "an earlier version stored a number"
+
+
+def test_names_that_differ_in_case_only_are_both_seen(tmp_path: Path) -> None:
+    for name in ("A.png", "a.png"):
+        picture(tmp_path / name)
+    ((first, _, position), (second, *_)) = seen(tmp_path, None)
+    assert {first, second} == {"A.png", "a.png"}
+    assert [name for name, *_ in seen(tmp_path, position)] == [second]
+
+
 def test_times_come_from_the_settings_or_the_files(tmp_path: Path) -> None:
     changed = picture(tmp_path / "a1.png").stat().st_mtime
     picture(tmp_path / "a2.png")

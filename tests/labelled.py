@@ -1,0 +1,43 @@
+"""Small labelled pictures for tests: noise with bright rectangles, so that no two look alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgevision.datasets.base import DataSet, Sample
+from edgevision.types import Image
+
+CLASSES = ("scratch", "dent")
+
+
+def noise(seed: int, size: tuple[int, int] = (96, 64)) -> Image:
+    """(H, W, 3) uint8: large random blocks, of which each seed has its own."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 256, (8, 12, 3)).astype(np.uint8)
+    return np.asarray(cv2.resize(blocks, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def sample(folder: Path, name: str, boxes: list[tuple[float, ...]], split: str = "", **columns: str) -> Sample:
+    """A picture on disk with boxes (x1, y1, x2, y2, label)."""
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    seed = sum(map(ord, name))
+    coded, data = cv2.imencode(file.suffix, noise(seed))
+    assert coded
+    file.write_bytes(data.tobytes())
+    table = np.array(boxes, np.float32).reshape(-1, 5)
+    return Sample(file, (96, 64), table[:, :4], table[:, 4].astype(np.int64), split, columns)
+
+
+def data_set(folder: Path) -> DataSet:
+    """Three splits, one empty picture, a name beyond ASCII, a column."""
+    samples = (
+        sample(folder, "a1.png", [(10, 10, 30, 20, 0), (40, 20, 60, 60, 1)], "train", lot="a"),
+        sample(folder, "a2.png", [(0, 0, 96, 64, 1)], "train", lot="a"),
+        sample(folder, "Prüfling 3.jpg", [(5.5, 6.25, 17, 18, 0)], "val", lot="b"),
+        sample(folder, "b4.png", [], "test", lot="b"),
+    )
+    return DataSet(CLASSES, samples, (), folder)

@@ -1,0 +1,85 @@
+"""Splits: groups stay together, classes keep their shares, a seed repeats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from edgevision.datasets.base import DataSet, Sample
+from edgevision.datasets.split import SplitSettings, shares, split
+from edgevision.errors import DatasetError
+
+
+def many(count: int, groups: int, seed: int = 0) -> DataSet:
+    rng = np.random.default_rng(seed)
+    samples = []
+    for number in range(count):
+        label = rng.choice(3, size=int(rng.integers(1, 5)), p=[0.6, 0.3, 0.1])
+        boxes = np.tile(np.float32([0, 0, 8, 8]), (len(label), 1))
+        group = int(rng.integers(groups))
+        columns = {"lot": f"g{group:03}"}
+        samples.append(
+            Sample(Path(f"g{group:03}-{number:05}.png"), (64, 64), boxes, label.astype(np.int64), "", columns)
+        )
+    return DataSet(("a", "b", "c"), tuple(samples))
+
+
+@given(seed=st.integers(0, 10_000), groups=st.integers(3, 60))
+def test_no_group_is_in_two_splits_and_every_picture_in_one(seed: int, groups: int) -> None:
+    data = many(200, groups, seed)
+    divided = split(data, SplitSettings(group_pattern=r"^(g\d+)", seed=seed))
+    where: dict[str, set[str]] = {}
+    for item in divided.samples:
+        where.setdefault(item.columns["lot"], set()).add(item.split)
+    assert all(len(splits) == 1 for splits in where.values())
+    assert {item.split for item in divided.samples} <= {"train", "val", "test"}
+    assert [item.file for item in divided.samples] == [item.file for item in data.samples]
+
+
+def test_classes_keep_their_shares_and_sizes_come_out(tmp_path: Path) -> None:
+    del tmp_path
+    divided = split(many(600, 600), SplitSettings(ratio=(0.7, 0.15, 0.15)))
+    sizes = [len(divided.of(name)) for name in ("train", "val", "test")]
+    assert sizes == pytest.approx([420, 90, 90], abs=4)
+    whole = np.array(divided.counts()) / sum(divided.counts())
+    for part in shares(divided):
+        assert np.array(part.boxes) / sum(part.boxes) == pytest.approx(whole, abs=0.02)
+
+
+def test_a_seed_repeats_and_another_differs() -> None:
+    data = many(100, 100)
+    first, again, other = (split(data, SplitSettings(seed=seed)) for seed in (1, 1, 2))
+    assert [item.split for item in first.samples] == [item.split for item in again.samples]
+    assert [item.split for item in first.samples] != [item.split for item in other.samples]
+
+
+def test_groups_can_be_named() -> None:
+    data = many(50, 3)
+    assign = {"train": ["g000"], "val": ["g001"], "test": ["g002"]}
+    divided = split(data, SplitSettings(group_column="lot", assign=assign))  # type: ignore[arg-type]
+    assert {(item.columns["lot"], item.split) for item in divided.samples} == {
+        ("g000", "train"), ("g001", "val"), ("g002", "test")}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"group_column": "lot", "assign": {"train": ["g000"], "val": ["g001"]}}, "g002"),
+        ({"group_column": "board"}, "has no column 'board'"),
+        ({"group_pattern": r"^(x\d+)"}, "does not fit this name"),
+    ],
+)
+def test_what_cannot_be_divided_is_told(settings: dict[str, object], says: str) -> None:
+    with pytest.raises(DatasetError, match=says):
+        split(many(50, 3), SplitSettings.model_validate(settings))
+
+
+def test_settings_that_make_no_sense() -> None:
+    for settings in ({"group_pattern": "("}, {"ratio": (0, 0, 0)}, {"assign": {"train": ["a"]}}):
+        with pytest.raises(ValidationError):
+            SplitSettings.model_validate(settings)
