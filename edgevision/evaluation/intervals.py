@@ -13,6 +13,7 @@ from scipy.stats import beta
 
 CONFIDENCE = 0.95
 _LARGEST_SAMPLE = 10**9
+_MOST_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,9 @@ def judge_claim(what: str, rate: Rate, claimed: float, things: str = "parts") ->
     bound = upper_bound(rate.count, rate.total)
     seen = f"{rate.count} of {rate.total:,} {things}"
     if bound < claimed:
-        words = f"Supported: {start}; {seen} shows less than {percent(bound)} with 95 % confidence."
+        words = f"Supported: {start}; {seen} shows less than {_apart(bound, claimed)} with 95 % confidence."
         return Claim(what, claimed, supported=True, bound=bound, words=words)
-    words = f"Refused: {start} is not shown; {seen} only shows less than {percent(bound)}."
+    words = f"Refused: {start} is not shown; {seen} only shows less than {_apart(bound, claimed)}."
     if (rate.value or 0.0) < claimed:
         more = f"without a failure {needed(claimed):,} are needed"
         if rate.count:
@@ -129,6 +130,16 @@ def judge_claim(what: str, rate: Rate, claimed: float, things: str = "parts") ->
     else:
         words += " The rate that was counted is itself not below it."
     return Claim(what, claimed, supported=False, bound=bound, words=words)
+
+
+def _apart(bound: float, claimed: float) -> str:
+    """The bound in percent, with as many digits as tell it from the claim."""
+    words = percent(bound)
+    digits = 3
+    while words == percent(claimed) and digits < _MOST_DIGITS:
+        words = f"{100 * bound:.{digits}f}".rstrip("0").rstrip(".") + " %"
+        digits += 1
+    return words
 
 
 def percent(value: float) -> str:
