@@ -82,5 +82,5 @@ def test_only_nothing_is_0_and_only_all_is_100_percent(value: float, words: str)
 def test_an_answer_never_contradicts_itself_by_rounding() -> None:
     almost = judge_claim("escape rate", Rate(0, 298), 0.01, "defective parts")
     assert not almost.supported
-    assert "0 of 298 defective parts only shows less than 1.0003 %" in almost.words
+    assert "0 of 298 defective parts only shows less than 1.0002 %" in almost.words
     assert "shows less than 0.997 % with" in judge_claim("escape rate", Rate(0, 299), 0.01, "defective parts").words
