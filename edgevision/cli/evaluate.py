@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from edgevision.errors import EdgevisionError
+from edgevision.errors import EdgevisionError, ImageError
+
+_SHOWN = 5  # of what could not be used
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,26 +45,30 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
         None, help="Ask whether the escape rate is below this; exit code 1 if not."
     ),
     claim_overkill: float | None = typer.Option(None, help="The same for good parts rejected."),
-    backend: str = typer.Option("onnx", help="What runs the model: onnx."),
-    device: str = typer.Option("auto", help="Where: auto, cpu, cuda or tensorrt."),
-    threads: int = typer.Option(0, min=0, help="Threads of the model; 0: one for each core."),
+    backend: str = typer.Option("onnx", help="What runs the model: onnx, or a backend that is installed beside it."),
+    device: str | None = typer.Option(None, help="Where: auto (without it), cpu, cuda or tensorrt."),
+    threads: int | None = typer.Option(None, min=0, help="Threads of the model; without it one for each core."),
     curves: Path | None = typer.Option(None, metavar="FILE.csv", help="Epochs, losses and mAP of a training, to plot."),
     out: Path | None = typer.Option(None, help="New folder for report.html, report.json and predictions.json."),
     write_thresholds: bool = typer.Option(False, "--write-thresholds", help="Write the chosen ones into the bundle."),
     as_json: bool = typer.Option(False, "--json", help="Print the numbers as JSON."),
 ) -> None:
     """Judge a model on labelled pictures; exit code 1 when a claim is refused."""
+    _need_extra()
     from edgevision.bundle import read_bundle
     from edgevision.datasets.formats import read_dataset
     from edgevision.evaluation.evaluate import Request
-    from edgevision.evaluation.model import open_model
+    from edgevision.evaluation.plots import read_curves
     from edgevision.evaluation.report import new_folder, write_report
-    from edgevision.evaluation.words import About
 
-    _check(write_thresholds=write_thresholds, choose_on=choose_on, claims=(claim_escape, claim_overkill), device=device)
+    _check(write_thresholds=write_thresholds, choose_on=choose_on, claims=(claim_escape, claim_overkill))
     costs = _costs(cost_escape, cost_overkill, ng_share)
+    if curves is not None:
+        if out is None:
+            raise EdgevisionError("--curves are plotted into the report; say where to with --out")
+        read_curves(curves)
+    detector = _open(model, backend, {"device": device, "threads": threads})
     labelled = read_dataset(data, format_, columns)
-    detector = open_model(model, backend=backend, device=device, threads=threads)
     bundle = read_bundle(model)
     request = Request(
         split="" if split == "all" else split,
@@ -78,8 +85,7 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
         new_folder(out)
     results = _run(detector, labelled, request, quiet=as_json)
     detector.close()
-    today = datetime.now(timezone.utc).date().isoformat()
-    about = About(bundle.model_ref, data.name or str(data), _fingerprint(labelled), today)
+    about = _about(bundle, data, labelled, quiet=as_json)
     if out is not None:
         write_report(results, out, about, curves=curves)
     if write_thresholds:
@@ -91,9 +97,38 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
         raise typer.Exit(1)
 
 
-def _check(
-    *, write_thresholds: bool, choose_on: str | None, claims: tuple[float | None, float | None], device: str
-) -> None:
+def _need_extra() -> None:
+    """What an evaluation needs beyond the runtime; to be missed before the long work and not after it."""
+    missing = [name for name in ("faster_coco_eval", "jinja2", "matplotlib", "scipy") if find_spec(name) is None]
+    if missing:
+        raise EdgevisionError(f'an evaluation needs {", ".join(missing)}: pip install "edgevision[data]"')
+
+
+def _open(model: Path, backend: str, settings: dict[str, object]) -> Detector:
+    from edgevision.daemon.registry import BACKENDS
+    from edgevision.evaluation.model import open_model
+
+    if backend not in BACKENDS:
+        raise EdgevisionError(f"--backend {backend} is not known; there are {', '.join(BACKENDS)}")
+    return open_model(
+        model, BACKENDS[backend], **{name: value for name, value in settings.items() if value is not None}
+    )
+
+
+def _about(bundle: Bundle, path: Path, data: DataSet, *, quiet: bool) -> About:
+    from edgevision.cli.data_output import counted
+    from edgevision.datasets.fingerprint import fingerprint
+    from edgevision.evaluation.words import About
+
+    with counted("fingerprint", len(data), quiet=quiet) as each:
+        try:
+            print_ = fingerprint(data, each)
+        except ImageError:  # the picture is among those that could not be used, and told there
+            print_ = ""
+    return About(bundle.model_ref, path.resolve().name, print_, date=datetime.now(timezone.utc).date().isoformat())
+
+
+def _check(*, write_thresholds: bool, choose_on: str | None, claims: tuple[float | None, float | None]) -> None:
     if write_thresholds and choose_on is None:
         msg = "--write-thresholds needs --choose-on: without it there are no chosen thresholds to write"
         raise EdgevisionError(msg)
@@ -101,9 +136,6 @@ def _check(
         if value is not None and not 0 < value < 1:
             msg = f"{name} {value:g} is no rate that can be shown; give one between 0 and 1, e.g. 0.01"
             raise EdgevisionError(msg)
-    if device not in {"auto", "cpu", "cuda", "tensorrt"}:
-        msg = f"--device {device} is not known; allowed: auto, cpu, cuda, tensorrt"
-        raise EdgevisionError(msg)
 
 
 def _costs(escape: float | None, overkill: float | None, ng_share: float | None) -> Costs | None:
@@ -118,31 +150,17 @@ def _costs(escape: float | None, overkill: float | None, ng_share: float | None)
 
 
 def _run(detector: Detector, data: DataSet, request: Request, *, quiet: bool) -> Results:
-    from rich.progress import MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
-    from rich.text import Text
-
+    from edgevision.cli.data_output import counted
     from edgevision.evaluation.evaluate import evaluate as run
     from edgevision.evaluation.evaluate import pictures_of
 
-    class Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text("" if task.speed is None else f"{task.speed:.1f}/s")
+    with counted("pictures", pictures_of(data, request), quiet=quiet) as each:
 
-    total = pictures_of(data, request)
-    columns = [*Progress.get_default_columns()[:2], MofNCompleteColumn(), Rate(), TimeRemainingColumn()]
-    with Progress(*columns, disable=quiet, transient=True) as progress:
-        task = progress.add_task("pictures", total=total)
-        return run(detector, data, request, advance=lambda count: progress.advance(task, count))
+        def advance(count: int) -> None:
+            for _ in range(count):
+                each()
 
-
-def _fingerprint(data: DataSet) -> str:
-    from edgevision.datasets.fingerprint import fingerprint
-    from edgevision.errors import ImageError
-
-    try:
-        return fingerprint(data)
-    except ImageError:  # the picture is among those that could not be used, and told there
-        return ""
+        return run(detector, data, request, advance=advance)
 
 
 def _write(bundle: Bundle, results: Results) -> Bundle:
@@ -172,8 +190,11 @@ def _print(results: Results, about: About, out: Path | None, *, as_json: bool) -
     console.print(f"Thresholds: {escape(results.point.how)}.")
     for item in weak_slices(results):
         console.print(escape(f"Weak: {weak_words(item)}"))
-    for line in (*results.notes, *map(str, results.unusable)):
+    lines = (*results.notes, *map(str, results.unusable[:_SHOWN]))
+    for line in lines:
         console.print(escape(line), style="yellow")
+    if (more := len(results.unusable) - _SHOWN) > 0:
+        console.print(f"... and {more} more; `--out` lists them all", style="yellow")
     if out is not None:
         typer.echo(f"report in {out / REPORT}")
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from edgevision.datasets.base import SPLITS, DataSet, Finding
+import numpy as np
+
+from edgevision.datasets.base import DataSet, Finding
 from edgevision.errors import DatasetError, EdgevisionError
 from edgevision.evaluation.coco import CocoResult, coco_result
 from edgevision.evaluation.intervals import Claim, Rate, judge_claim
 from edgevision.evaluation.matching import MIN_IOU, Counts, Match, confusion, counts_by_class, false_kinds, match_all
-from edgevision.evaluation.operating import Costs, OperatingPoint, choose_for_cost, choose_for_escape, sweep
+from edgevision.evaluation.operating import Costs, OperatingPoint, choose_for_cost, choose_for_escape, need, sweep
 from edgevision.evaluation.parts import PartRates, Parts, part_rates, parts_of, templates_as_good
-from edgevision.evaluation.predict import Advance, Predictions, predict, thresholds_of
+from edgevision.evaluation.predict import Advance, Predictions, classes_of_both, predict, thresholds_of
 from edgevision.evaluation.slices import Slice, slices
+from edgevision.evaluation.splits import split_of
 from edgevision.inference.base import Detector
-from edgevision.types import IntArray
+from edgevision.types import Detections, IntArray
 
+MANY_DEFECTS = 1.5  # on a part, on average, from which on the escape rate says little about parts with one
 SWEEP = tuple(round(0.01 * step, 2) for step in range(1, 100))
 
 
@@ -111,6 +115,7 @@ def pictures_of(data: DataSet, request: Request) -> int:
     Raises:
         DatasetError: A split does not exist, or there are no templates where they were asked for.
     """
+    _check(request)
     return sum(len(part) for part in _splits(data, request).values())
 
 
@@ -131,6 +136,7 @@ def evaluate(detector: Detector, data: DataSet, request: Request, *, advance: Ad
     """
     _check(request)
     splits = _splits(data, request)
+    _foresee(detector, splits, request)
     if request.choose_on and request.choose_on != request.split:
         chosen = predict(detector, splits[request.choose_on], advance=advance)
         predictions = predict(detector, splits[request.split], advance=advance)
@@ -178,9 +184,9 @@ def judge(
         false_kinds=false_kinds(matches),
         confusion=confusion(predictions, matches),
         sweep=tuple(sweep(parts, SWEEP)),
-        slices=tuple(slices(predictions, matches)),
+        slices=tuple(slices(predictions, matches, parts, defect_thresholds)),
         claims=tuple(_claims(request, rates)),
-        notes=(*_notes(request, predictions, data), *point.notes),
+        notes=(*_notes(predictions, data, choose_on), *_many_defects(predictions, parts), *point.notes),
     )
 
 
@@ -194,39 +200,23 @@ def _check(request: Request) -> None:
         raise EdgevisionError(msg)
 
 
+def _foresee(detector: Detector, splits: Mapping[str, DataSet], request: Request) -> None:
+    """Find by the labels alone what would end the evaluation after the long work."""
+    for name, part in splits.items():
+        classes, *_ = classes_of_both(detector.classes, part)
+        nothing = (Detections.empty(),) * len(part)
+        parts = parts_of(Predictions(replace(part, classes=classes), nothing, (0.0,) * len(part)), request.defects)
+        if name == request.choose_on:
+            need(parts, good=request.costs is not None)
+
+
 def _splits(data: DataSet, request: Request) -> dict[str, DataSet]:
     if not data.samples:
         msg = f"{data.root}: there are no pictures to evaluate on"
         raise DatasetError(msg)
     whole = templates_as_good(data) if request.with_templates else data
     names = [request.split, *([request.choose_on] if request.choose_on else [])]
-    return {name: _split(whole, name) for name in names}
-
-
-def _split(data: DataSet, name: str) -> DataSet:
-    if not name:
-        return data
-    column, given, values = name.partition("=")
-    if given:
-        return _by_column(data, column, values.split(","))
-    part = data.of(name)
-    if not part.samples:
-        there = {sample.split for sample in data.samples} - {""}
-        known = [split for split in SPLITS if split in there] + sorted(there - set(SPLITS))
-        has = f"it has {', '.join(known)}" if known else "no picture says which one it is in; all takes every picture"
-        msg = f"{data.root}: there is no split {name}; {has}"
-        raise DatasetError(msg)
-    return part
-
-
-def _by_column(data: DataSet, column: str, values: list[str]) -> DataSet:
-    there = sorted({sample.columns[column] for sample in data.samples if column in sample.columns})
-    if missing := [value for value in values if value not in there]:
-        columns = sorted({name for sample in data.samples for name in sample.columns})
-        has = f"it has {', '.join(there[:20])}" if there else f"columns are {', '.join(columns) or 'not given'}"
-        msg = f"{data.root}: no picture has {column} {missing[0]}; {has}"
-        raise DatasetError(msg)
-    return data.where(lambda sample: sample.columns.get(column) in values)
+    return {name: split_of(whole, name) for name in names}
 
 
 def _point(request: Request, choose_on: Predictions | None) -> OperatingPoint:
@@ -247,6 +237,16 @@ def _right_place(predictions: Predictions, parts: Parts, matches: tuple[Match, .
     return Rate(len(right), int(parts.ng.sum()))
 
 
+def _many_defects(predictions: Predictions, parts: Parts) -> list[str]:
+    """What a part with several defects hides: one that is found rejects it, however many are missed."""
+    boxes = sum(int(np.isin(sample.label, parts.label).sum()) for sample in predictions.data.samples)
+    defective = int(parts.ng.sum())
+    if boxes < MANY_DEFECTS * defective or not defective:
+        return []
+    note = f"A defective part has {boxes / defective:.1f} labelled defects here, and any one that is found rejects it"
+    return [f"{note}: of parts with a single defect more would pass."]
+
+
 def _without_templates(predictions: Predictions, data: DataSet) -> Predictions:
     own = {sample.file for sample in data.samples}
     return predictions.of(lambda sample: sample.file in own)
@@ -260,12 +260,18 @@ def _claims(request: Request, rates: PartRates) -> list[Claim]:
     return [judge_claim(what, rate, claimed, things) for what, rate, claimed, things in asked if claimed is not None]
 
 
-def _notes(request: Request, predictions: Predictions, data: DataSet) -> list[str]:
+def _notes(predictions: Predictions, data: DataSet, choose_on: Predictions | None) -> list[str]:
     notes = list(predictions.notes)
     if predictions.unreadable:
         notes.append(f"Pictures that could not be used, and are in no number: {len(predictions.unreadable)}.")
     if broken := sum(finding.severity == "error" for finding in data.findings):
         notes.append(f"Errors in the data set; what they are about is in no number: {broken}.")
-    if request.choose_on and request.choose_on == request.split:
-        notes.append("The thresholds were chosen on the very pictures that are reported here: the rates flatter.")
+    if choose_on is None:
+        return notes
+    if choose_on is not predictions and choose_on.unreadable:
+        notes.append(f"Pictures to choose thresholds on that could not be used: {len(choose_on.unreadable)}.")
+    reported = {sample.part for sample in predictions.data.samples}
+    if shared := len(reported & {sample.part for sample in choose_on.data.samples}):
+        of = "all" if shared == len(reported) else f"{shared:,} of {len(reported):,}"
+        notes.append(f"Thresholds were chosen on {of} of the very parts that are reported here: the rates flatter.")
     return notes

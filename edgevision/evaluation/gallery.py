@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 
 import cv2
 import numpy as np
@@ -39,6 +41,7 @@ class Mistake:
     Attributes:
         sample: Place of the picture.
         name: Its name.
+        label: The class that is missed or reported.
         title: What is missed or reported.
         detail: What else is known of it.
         worth: The larger, the worse.
@@ -47,6 +50,7 @@ class Mistake:
 
     sample: int
     name: str
+    label: int
     title: str
     detail: str
     worth: tuple[float, ...]
@@ -62,7 +66,7 @@ class Shown:
 
 
 def missed(results: Results) -> list[Mistake]:
-    """Labelled boxes that nothing found, worst first: those of parts that passed, then the large ones."""
+    """Labelled boxes that nothing found, worst of each class first: those of parts that passed, then the large ones."""
     out = []
     called = _called(results.parts, results)
     for place, (sample, item) in enumerate(zip(results.predictions.data.samples, results.matches, strict=True)):
@@ -72,13 +76,14 @@ def missed(results: Results) -> list[Mistake]:
             width, height = (sample.xyxy[box, 2:] - sample.xyxy[box, :2]).tolist()
             detail = f"{width:.0f}x{height:.0f} px" + (", the part passed" if passed else "")
             name = results.predictions.data.name(sample.file)
-            title = results.classes[int(sample.label[box])]
-            out.append(Mistake(place, name, title, detail, (float(passed), float(sizes[box])), sample.xyxy[box]))
-    return sorted(out, key=lambda mistake: mistake.worth, reverse=True)
+            label = int(sample.label[box])
+            worth = (float(passed), float(sizes[box]))
+            out.append(Mistake(place, name, label, results.classes[label], detail, worth, sample.xyxy[box]))
+    return _in_turn(out)
 
 
 def false(results: Results) -> list[Mistake]:
-    """Detections that find nothing, worst first: those that rejected a good part, then the sure ones."""
+    """Detections that find nothing, worst of each class first: those that rejected a good part, then the sure ones."""
     out = []
     pictures = zip(results.predictions.data.samples, results.predictions.found, results.matches, strict=True)
     for place, (sample, found, item) in enumerate(pictures):
@@ -88,10 +93,21 @@ def false(results: Results) -> list[Mistake]:
                 continue
             score = float(found.score[row])
             detail = _WORDS[kind] + (", a good part rejected" if good else "")
-            title = f"{results.classes[int(found.label[row])]} {score:.2f}"
+            label = int(found.label[row])
+            title = f"{results.classes[label]} {score:.2f}"
             name = results.predictions.data.name(sample.file)
-            out.append(Mistake(place, name, title, detail, (float(good), score), found.xyxy[row]))
-    return sorted(out, key=lambda mistake: mistake.worth, reverse=True)
+            out.append(Mistake(place, name, label, title, detail, (float(good), score), found.xyxy[row]))
+    return _in_turn(out)
+
+
+def _in_turn(mistakes: list[Mistake]) -> list[Mistake]:
+    """Worst first, one of each class in turn: or the hundred alike of one class would hide the others."""
+    ranks: Counter[int] = Counter()
+    ranked: list[tuple[int, Mistake]] = []
+    for mistake in sorted(mistakes, key=lambda mistake: mistake.worth, reverse=True):
+        ranked.append((ranks[mistake.label], mistake))
+        ranks[mistake.label] += 1
+    return [mistake for _, mistake in sorted(ranked, key=itemgetter(0))]
 
 
 def shown(results: Results, mistakes: Sequence[Mistake], most: int = MOST) -> list[Shown]:

@@ -6,12 +6,14 @@ Clopper and Pearson, "The Use of Confidence or Fiducial Limits Illustrated in th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from scipy.stats import beta
 
 CONFIDENCE = 0.95
 _LARGEST_SAMPLE = 10**9
+_MOST_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,9 @@ def judge_claim(what: str, rate: Rate, claimed: float, things: str = "parts") ->
     bound = upper_bound(rate.count, rate.total)
     seen = f"{rate.count} of {rate.total:,} {things}"
     if bound < claimed:
-        words = f"Supported: {start}; {seen} shows less than {percent(bound)} with 95 % confidence."
+        words = f"Supported: {start}; {seen} shows less than {_apart(bound, claimed)} with 95 % confidence."
         return Claim(what, claimed, supported=True, bound=bound, words=words)
-    words = f"Refused: {start} is not shown; {seen} only shows less than {percent(bound)}."
+    words = f"Refused: {start} is not shown; {seen} only shows less than {_apart(bound, claimed)}."
     if (rate.value or 0.0) < claimed:
         more = f"without a failure {needed(claimed):,} are needed"
         if rate.count:
@@ -130,9 +132,24 @@ def judge_claim(what: str, rate: Rate, claimed: float, things: str = "parts") ->
     return Claim(what, claimed, supported=False, bound=bound, words=words)
 
 
+def _apart(bound: float, claimed: float) -> str:
+    """The bound in percent, with as many digits as tell it from the claim."""
+    words = percent(bound)
+    digits = 3
+    while words == percent(claimed) and digits < _MOST_DIGITS:
+        words = f"{100 * bound:.{digits}f}".rstrip("0").rstrip(".") + " %"
+        digits += 1
+    return words
+
+
 def percent(value: float) -> str:
-    """A rate in words of two digits or so, e.g. ``0.95 %``."""
+    """A rate in words of two digits or so, e.g. ``0.95 %``; only 0 is ``0 %``, and only 1 is ``100 %``."""
     hundredths = 100 * value
-    digits = 0 if hundredths >= 99.95 else 1 if hundredths >= 1 else 2  # noqa: PLR2004 - as many as tell something
+    if not 0 < value < 1:
+        digits = 0
+    elif hundredths < 1:
+        digits = max(2, 1 - math.floor(math.log10(hundredths)))
+    else:
+        digits = max(1, -math.floor(math.log10(100 - hundredths)))
     number = f"{hundredths:.{digits}f}"
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} %"

@@ -4,39 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from edgevision.bundle import MANIFEST, Bundle, read_bundle, verify_files, write_bundle
 from edgevision.errors import BundleError, EdgevisionError
 from edgevision.evaluation.predict import LOWEST_SCORE
 from edgevision.inference.base import Detector
-from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+from edgevision.inference.onnx import OnnxDetector
 from edgevision.inference.selftest import golden_boxes, selftest
 
-BACKENDS = ("onnx",)
 _WEIGHTS = frozenset({".pt", ".pth"})
+_FILES = _WEIGHTS | {".onnx"}
 
 
-def open_model(path: Path, *, backend: str = "onnx", device: str = "auto", threads: int = 0) -> Detector:
+def open_model(path: Path, backend: Any = OnnxDetector, **settings: object) -> Detector:  # noqa: ANN401 - see below
     """A bundle as a detector that reports down to ``LOWEST_SCORE``, whatever the thresholds of its manifest.
 
     Args:
         path: Folder of a bundle.
-        backend: One of ``BACKENDS``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
-        threads: Threads of one inference on a CPU; 0 takes one for each core.
+        backend: A detector's class with its ``Settings`` model, built as ``backend(bundle, settings, thresholds)``.
+        settings: What its settings shall be, e.g. ``device="cpu"``.
 
     Raises:
-        EdgevisionError: The backend is not known.
+        EdgevisionError: The backend has no such setting.
         BundleError: No bundle, or a broken one; for weights it says how to make a bundle of them.
         BackendError: The backend cannot load the model.
     """
-    if backend not in BACKENDS:
-        msg = f"--backend {backend} is not known; allowed: {', '.join(BACKENDS)}"
-        raise EdgevisionError(msg)
-    if path.is_file():
+    if path.is_file() or path.suffix.lower() in _FILES:
         raise BundleError(_no_bundle(path))
-    settings = OnnxSettings.model_validate({"device": device, "threads": threads})
-    return OnnxDetector(read_bundle(path), settings, {"default": LOWEST_SCORE})
+    bundle = read_bundle(path)
+    try:
+        made = backend.Settings.model_validate(settings)
+    except ValidationError as exc:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in exc.errors())
+        raise EdgevisionError(f"settings of the backend: {problems}") from exc
+    detector: Detector = backend(bundle, made, {"default": LOWEST_SCORE})
+    return detector
 
 
 def write_thresholds(folder: Path, thresholds: Mapping[str, float]) -> Bundle:
@@ -50,8 +55,8 @@ def write_thresholds(folder: Path, thresholds: Mapping[str, float]) -> Bundle:
         thresholds: Minimum score by class name; classes that are not named keep theirs.
 
     Raises:
-        BundleError: It is no bundle, a file differs from the manifest, a class does not exist, or a golden picture
-            does not come out as it should.
+        BundleError: It is no bundle, a file differs from the manifest, a class does not exist, a golden picture does
+            not come out as it should, or the folder cannot be written.
         BackendError: The model cannot be run.
     """
     bundle = read_bundle(folder)
@@ -74,12 +79,20 @@ def write_thresholds(folder: Path, thresholds: Mapping[str, float]) -> Bundle:
         for path in folder.rglob("*")
         if path.is_file() and path != folder / MANIFEST
     }
-    return write_bundle(folder, manifest, files, replace=True, portable=False)
+    try:
+        return write_bundle(folder, manifest, files, replace=True, portable=False)
+    except OSError as exc:
+        raise BundleError(f"{folder}: the thresholds cannot be written: {exc.strerror or exc}") from exc
 
 
 def _no_bundle(path: Path) -> str:
+    if not path.exists():
+        return f"{path}: there is no such file or folder"
     if path.suffix.lower() in _WEIGHTS:
-        return f"{path} holds weights, no bundle: make one with `edgevision export {path} --out models/NAME`"
+        return (
+            f"{path} holds weights, which are not evaluated by themselves; a model is the folder of a bundle: "
+            "`edgevision train` makes one, `edgevision models import` makes one of an ONNX file"
+        )
     if path.suffix.lower() == ".onnx":
         return f"{path} is a bare ONNX file: make a bundle with `edgevision models import {path} --out models/NAME`"
     return f"{path} is a file; a model is the folder of a bundle"

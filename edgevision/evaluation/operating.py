@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -69,7 +71,7 @@ def choose_for_escape(parts: Parts, wanted: float) -> OperatingPoint:
     Raises:
         DatasetError: There are no defective parts.
     """
-    _need(parts, good=False)
+    need(parts, good=False)
     allowed = math.floor(wanted * int(parts.ng.sum()) + 1e-9)
 
     def worth(rates: PartRates) -> Worth:
@@ -92,7 +94,7 @@ def choose_for_cost(parts: Parts, costs: Costs) -> OperatingPoint:
     Raises:
         DatasetError: There are no defective or no good parts.
     """
-    _need(parts, good=True)
+    need(parts, good=True)
 
     def worth(rates: PartRates) -> Worth:
         return (round(expected_cost(rates, costs), 12),)
@@ -117,7 +119,16 @@ def sweep(parts: Parts, steps: Sequence[float]) -> list[PartRates]:
     return [part_rates(parts, [step] * len(parts.classes)) for step in steps]
 
 
-def _need(parts: Parts, *, good: bool) -> None:
+def need(parts: Parts, *, good: bool) -> None:
+    """Whether there is what thresholds are chosen by.
+
+    Args:
+        parts: Validation parts.
+        good: Whether good parts are needed as well as defective ones.
+
+    Raises:
+        DatasetError: There are none.
+    """
     if not parts.ng.any():
         msg = "no part of the split to choose on is defective, so no escape rate can be measured there"
         raise DatasetError(msg)
@@ -130,11 +141,16 @@ def _need(parts: Parts, *, good: bool) -> None:
 
 
 def _common(parts: Parts, worth: Callable[[PartRates], Worth], *, highest: bool) -> float:
-    """The common threshold of the least worth; of equal ones the highest or, for costs, the middle of them."""
+    """The common threshold of the least worth; of equal ones the highest, or the middle of the widest run of them."""
     candidates = _candidates(parts.best.max(axis=1, initial=0.0))
     values = [worth(rates) for rates in sweep(parts, candidates)]
-    best = [threshold for threshold, value in zip(candidates, values, strict=True) if value == min(values)]
-    return best[-1] if highest else best[len(best) // 2]
+    least = min(values)
+    best = [value == least for value in values]
+    if highest:
+        return max(threshold for threshold, good in zip(candidates, best, strict=True) if good)
+    runs = [[candidates[place] for place, _ in run] for good, run in groupby(enumerate(best), itemgetter(1)) if good]
+    widest = max(runs, key=lambda run: run[-1] - run[0])  # nothing changes between two candidates
+    return round((widest[0] + widest[-1]) / 2, _DECIMALS)
 
 
 def _by_class(parts: Parts, common: float, worth: Callable[[PartRates], Worth]) -> tuple[list[float], list[str]]:
@@ -169,14 +185,12 @@ def _moved(
 
 
 def _candidates(scores: FloatArray) -> list[float]:
-    """Every threshold that can make a difference, rising, of few digits: just reached by a score, or just above it.
-
-    A score that is such a number itself may lie a rounding below it, so one more is tried.
-    """
-    step = 10.0**-_DECIMALS
-    floors = np.floor(np.asarray(scores, np.float64) / step) * step
-    every = np.concatenate([floors, floors + step, floors + 2 * step, [LOWEST, HIGHEST]])
-    return [float(value) for value in np.unique(np.clip(every, LOWEST, HIGHEST).round(_DECIMALS))]
+    """Every threshold that can make a difference, rising, of few digits: just reached by a score, or just above it."""
+    steps = 10**_DECIMALS
+    floors = np.floor(np.asarray(scores, np.float64) * steps + 1e-3)  # a float32 score of 0.7 is a little less than 0.7
+    floors -= (floors / steps).astype(np.float32) > scores
+    every = np.clip(np.concatenate([floors, floors + 1]) / steps, LOWEST, HIGHEST)
+    return [float(value) for value in np.unique([*every.round(_DECIMALS), LOWEST, HIGHEST])]
 
 
 def _point(parts: Parts, thresholds: Sequence[float], how: str, notes: Sequence[str]) -> OperatingPoint:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from edgevision.errors import DatasetError
 from edgevision.evaluation.evaluate import SWEEP, Results
@@ -34,7 +37,7 @@ _COLOURS = (
 _DASHES = ("-", "--", ":", "-.")
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
-    "font.size": 10,
+    "font.size": 11,
     "text.color": _INK,
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
@@ -47,7 +50,10 @@ _STYLE: dict[Any, Any] = {
     "grid.alpha": 0.25,
     "legend.frameon": False,
 }
-_MOST_CURVES = 10
+MOST_CURVES = 10
+_SCORES = {"map50": "mAP50", "map50_95": "mAP50-95", "precision": "precision", "recall": "recall"}
+
+Numbers = NDArray[np.float64]
 
 
 def sweep_plot(results: Results) -> str:
@@ -77,65 +83,87 @@ def sweep_plot(results: Results) -> str:
 
 
 def curves_plot(results: Results) -> str:
-    """Precision against recall at IoU 0.5, a line a class."""
+    """Precision against recall at IoU 0.5, a line for each of the ``MOST_CURVES`` worst classes."""
     with mpl.rc_context({**_STYLE, "svg.hashsalt": "curves"}):
         figure, axes = _figure(5.6, 3.6)
         recall = np.linspace(0, 1, 101)
-        shown = sorted(results.coco.curves.items(), key=lambda item: np.mean(item[1]))[:_MOST_CURVES]
+        shown = sorted(results.coco.curves.items(), key=lambda item: np.mean(item[1]))[:MOST_CURVES]
         for place, (name, precision) in enumerate(shown):
             dash = _DASHES[place // 3 % len(_DASHES)]
-            label = f"{name} {np.mean(precision):.3f}"
+            label = f"{_plain(name)} {np.mean(precision):.3f}"
             axes.plot(recall, precision, dash, color=_COLOURS[place], label=label, linewidth=1.6)
         axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.03))
         axes.legend(loc="lower left", fontsize=9)
         return _svg(figure)
 
 
-def training_plot(file: Path) -> str:
-    """Losses and mAP by epoch.
+def training_plots(file: Path) -> list[str]:
+    """Losses, validation and learning rate by epoch, a plot each; what the table does not hold has none.
 
     Args:
-        file: CSV with a column ``epoch``, and others whose names hold ``loss`` or ``mAP``.
+        file: CSV with a column ``epoch`` and any of ``loss_*``, ``map50``, ``map50_95``, ``precision``, ``recall`` and
+            ``rate``. A cell may be empty, since not every epoch is validated.
 
     Raises:
         DatasetError: It cannot be read, or has no such columns.
     """
-    columns = _read_curves(file)
-    epochs = columns["epoch"]
-    losses = {name: values for name, values in columns.items() if "loss" in name.lower()}
-    scores = {name: values for name, values in columns.items() if "map" in name.lower()}
-    if not losses and not scores:
-        msg = f"{file}: no column has loss or mAP in its name; there is {', '.join(columns)}"
-        raise DatasetError(msg)
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": "training"}):
-        figure = Figure(figsize=(6.4, 3.0), layout="constrained")
-        for place, (title, lines) in enumerate((("loss", losses), ("mAP", scores))):
-            axes = figure.add_subplot(1, 2, place + 1)
-            axes.set(title=title, xlabel="epoch")
-            for number, (name, values) in enumerate(lines.items()):
-                dash = "-" if "train" in name or place else "--"
-                axes.plot(epochs, values, dash, color=_COLOURS[number % len(_COLOURS)], label=name, linewidth=1.5)
-            if lines:
-                axes.legend(fontsize=8)
+    columns = read_curves(file)
+    epochs = columns.pop("epoch")
+    losses = [name for name in columns if name.startswith("loss")]
+    panels = (
+        ("training loss", losses),
+        ("validation", [name for name in _SCORES if name in columns]),
+        ("learning rate", [name for name in columns if name == "rate"]),
+    )
+    drawn = []
+    for title, names in panels:
+        lines = {name: columns[name] for name in names if np.isfinite(columns[name]).any()}
+        if lines:
+            drawn.append(_training_plot(title, epochs, lines))
+    return drawn
+
+
+def _training_plot(title: str, epochs: Numbers, lines: Mapping[str, Numbers]) -> str:
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": title}):
+        figure, axes = _figure(3.9, 2.9)
+        for number, (name, values) in enumerate(lines.items()):
+            there = np.isfinite(values)
+            label = _SCORES.get(name, name.removeprefix("loss_"))
+            style = (_DASHES[number % len(_DASHES)], _COLOURS[number % len(_COLOURS)])
+            axes.plot(epochs[there], values[there], style[0], color=style[1], label=_plain(label), marker=".")
+        axes.set(title=title, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(lines) > 1:
+            axes.legend(fontsize=9)
         return _svg(figure)
 
 
-def _read_curves(file: Path) -> Mapping[str, Sequence[float]]:
+def read_curves(file: Path) -> dict[str, Numbers]:
+    """The columns of a training's table, (epochs,) float64 each; NaN where a cell is empty.
+
+    Raises:
+        DatasetError: It cannot be read, holds no numbers, or lacks the columns that are plotted.
+    """
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
-            rows = list(csv.DictReader(text, skipinitialspace=True))
+            rows = list(csv.DictReader(text, skipinitialspace=True, restval=""))
         names = [name for name in (rows[0] if rows else {}) if name]
-        columns = {name.strip(): [float(row[name]) for row in rows] for name in names}
+        columns = {name.strip(): np.array([float(row[name].strip() or "nan") for row in rows]) for name in names}
     except OSError as exc:
-        msg = f"{file}: cannot be read: {exc.strerror}"
-        raise DatasetError(msg) from exc
-    except (TypeError, ValueError) as exc:
-        msg = f"{file}: not a table of numbers: {exc}"
-        raise DatasetError(msg) from exc
+        raise DatasetError(f"{file}: cannot be read: {exc.strerror}") from exc
+    except (csv.Error, ValueError) as exc:
+        raise DatasetError(f"{file}: not a table of numbers: {exc}") from exc
     if "epoch" not in columns:
-        msg = f"{file}: expected a column epoch, got {', '.join(columns) or 'nothing'}"
-        raise DatasetError(msg)
+        raise DatasetError(f"{file}: expected a column epoch, got {', '.join(columns) or 'nothing'}")
+    if not any(name.startswith("loss") or name in _SCORES for name in columns):
+        wanted = f"loss_*, {', '.join(_SCORES)}"
+        raise DatasetError(f"{file}: nothing to plot: expected any of {wanted}, got {', '.join(columns)}")
     return columns
+
+
+def _plain(text: str) -> str:
+    """A name that matplotlib takes for a name, neither for a formula nor for something to hide."""
+    return text.replace("$", r"\$").lstrip("_") or "_"
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
@@ -149,7 +177,9 @@ def _svg(figure: Figure) -> str:
     for axes in figure.axes:
         axes.patch.set_alpha(0)
     room = io.StringIO()
-    figure.savefig(room, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the browser's font draws the text, not ours
+        figure.savefig(room, format="svg", metadata={"Date": None, "Creator": None})
     text = room.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

@@ -72,11 +72,12 @@ def predict(detector: Detector, data: DataSet, *, advance: Advance | None = None
     if not data.samples:
         msg = f"{data.root}: there are no pictures to evaluate on"
         raise DatasetError(msg)
-    known, label, notes = _classes(detector.classes, data)
+    known, label, notes = classes_of_both(detector.classes, data)
     samples: list[Sample] = []
     found: list[Detections] = []
     brightness: list[float] = []
     unreadable: list[Finding] = []
+    lost = 0
     pictures = _read_ahead(data.samples)
     while chunk := list(islice(pictures, max(1, detector.max_batch))):
         good = [(sample, image) for sample, image in chunk if not isinstance(image, Finding)]
@@ -84,15 +85,16 @@ def predict(detector: Detector, data: DataSet, *, advance: Advance | None = None
         if good:
             answers = detector.infer(single_batch([_frame(*item) for item in good], detector.input))
             found += [_mapped(answer, label) for answer in answers]
-            samples += [_cut(sample) for sample, _ in good]
+            cut = [_cut(sample) for sample, _ in good]
+            lost += sum(len(sample) for sample, _ in good) - sum(map(len, cut))
+            samples += cut
             brightness += [float(image.mean()) for _, image in good]
         if advance is not None:
             advance(len(chunk))
     if not samples:
         msg = f"none of {len(data)} pictures can be used; the first: {unreadable[0].message}"
         raise DatasetError(msg)
-    lost = sum(len(sample) for sample in data.samples) - sum(len(sample) for sample in samples)
-    if lost and not unreadable:
+    if lost:
         notes = (*notes, f"{lost} labelled boxes lie outside of their picture and are not counted.")
     return Predictions(
         replace(data, classes=known, samples=tuple(samples)), tuple(found), tuple(brightness), tuple(unreadable), notes
@@ -117,8 +119,12 @@ def thresholds_of(classes: Sequence[str], named: Mapping[str, float]) -> tuple[f
     return tuple(named.get(name, named.get("default", 0.25)) for name in classes)
 
 
-def _classes(model: Sequence[str], data: DataSet) -> tuple[tuple[str, ...], IntArray, tuple[str, ...]]:
+def classes_of_both(model: Sequence[str], data: DataSet) -> tuple[tuple[str, ...], IntArray, tuple[str, ...]]:
     """The classes of both, the place of each of the model's among them, and what is to say about it.
+
+    Args:
+        model: The classes that the model knows.
+        data: Labelled pictures.
 
     Raises:
         DatasetError: The data set has boxes of a class that the model does not know.

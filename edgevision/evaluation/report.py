@@ -93,13 +93,14 @@ def render(results: Results, about: About, *, curves: Path | None = None) -> str
     environment.filters.update(rate=rate_words, ap=ap_words, percent=percent)
     missed, false = gallery.missed(results), gallery.false(results)
     plot = {"sweep": plots.sweep_plot(results), "curves": plots.curves_plot(results) if results.coco.curves else ""}
-    plot["training"] = plots.training_plot(curves) if curves is not None else ""
     return environment.get_template("report.html.j2").render(
         about=about,
         results=results,
         verdict=verdict(results),
         classes=_class_rows(results),
         plots={name: Markup(text) for name, text in plot.items()},  # noqa: S704 - made here, of numbers and class names
+        most_curves=plots.MOST_CURVES,
+        training=[Markup(text) for text in plots.training_plots(curves)] if curves is not None else [],  # noqa: S704 - the same
         kinds=[(_KINDS[kind], count) for kind, count in results.false_kinds.items()],
         confusion=_confusion_rows(results),
         slices=slice_groups(results.slices),

@@ -1,4 +1,4 @@
-"""Where a model is weak: what it finds at the operating point by board, camera, size, brightness, class."""
+"""Where a model is weak: boxes and parts at the operating point by board, camera, size, brightness, class."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from edgevision.datasets.base import PART, Sample
 from edgevision.evaluation.coco import SIZES, size_names
 from edgevision.evaluation.intervals import Rate
 from edgevision.evaluation.matching import Match
+from edgevision.evaluation.parts import Parts
 from edgevision.evaluation.predict import Predictions
 from edgevision.geometry import area
 from edgevision.types import BoolArray, IntArray
 
 MOST_VALUES = 30  # a column with more of them, e.g. a serial number, tells pictures apart and not conditions
-MIN_BOXES = 20  # labelled boxes below which a slice is listed and never named the worst
+MIN_COUNT = 20  # labelled boxes or parts below which a slice is listed and never named the worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,9 @@ class Slice:
         pictures: Pictures in it.
         recall: Labelled boxes found, of all.
         precision: Detections that find a box, of all; ``None`` by size, where a false one belongs to no box's size.
-        worst: Whether it is worse than the rest of its kind beyond chance.
+        escape: Defective parts passed, of all in it; ``None`` by class and size, which parts do not have.
+        overkill: Good parts rejected, of all in it; likewise.
+        worst: In which of ``recall``, ``escape`` and ``overkill`` it is worse than the rest of its kind beyond chance.
     """
 
     by: str
@@ -37,7 +40,9 @@ class Slice:
     pictures: int
     recall: Rate
     precision: Rate | None
-    worst: bool = False
+    escape: Rate | None = None
+    overkill: Rate | None = None
+    worst: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +54,40 @@ class _Boxes:
     right: BoolArray
 
 
-def slices(predictions: Predictions, matches: Sequence[Match]) -> list[Slice]:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What slices are counted from."""
+
+    truth: _Boxes
+    seen: _Boxes
+    parts: Parts
+    rejected: BoolArray
+
+
+def slices(
+    predictions: Predictions, matches: Sequence[Match], parts: Parts, thresholds: Sequence[float]
+) -> list[Slice]:
     """Every slice that tells something: kinds with one value only are left out.
 
-    The worst of a kind is named where its recall is the lowest, at least ``MIN_BOXES`` boxes are in it, and its 95 %
-    interval does not overlap that of the others together.
+    The worst of a kind is named where its recall is the lowest, or its escape or overkill rate the highest, at least
+    ``MIN_COUNT`` boxes or parts are in it, and its 95 % interval does not overlap that of the others together. A part
+    whose pictures lie in two slices counts in both.
+
+    Args:
+        predictions: Pictures with labels and detections.
+        matches: One a picture.
+        parts: Of the same pictures.
+        thresholds: Of the defect classes.
     """
     samples = predictions.data.samples
     truth, seen = _truth(predictions, matches), _seen(predictions, matches)
     kinds = {column: [sample.columns.get(column, "") for sample in samples] for column in _columns(samples)}
+    counted = _Seen(truth, seen, parts, parts.called_ng(thresholds))
     out: list[Slice] = []
     for by, values in kinds.items():
-        out += _marked(_by_picture(by, values, sorted(set(values)), (truth, seen)))
+        out += _marked(_by_picture(by, values, sorted(set(values)), counted))
     grey, names = _brightness(predictions)
-    out += _marked(_by_picture("brightness", grey, names, (truth, seen)))
+    out += _marked(_by_picture("brightness", grey, names, counted))
     out += _marked(_by_class(predictions, truth, seen))
     out += _marked(_by_size(predictions, truth))
     return out
@@ -105,20 +130,28 @@ def _rate(right: BoolArray) -> Rate:
     return Rate(int(right.sum()), len(right))
 
 
-def _by_picture(by: str, values: Sequence[str], names: Sequence[str], boxes: tuple[_Boxes, _Boxes]) -> list[Slice]:
-    truth, seen = boxes
+def _by_picture(by: str, values: Sequence[str], names: Sequence[str], counted: _Seen) -> list[Slice]:
+    truth, seen, ng = counted.truth, counted.seen, counted.parts.ng
     array = np.asarray(values, dtype=object)
-    return [
-        Slice(
-            by,
-            value or "(not given)",
-            int((array == value).sum()),
-            _rate(truth.right[array[truth.picture] == value]),
-            _rate(seen.right[array[seen.picture] == value]),
+    out = []
+    for value in names:
+        mine = np.asarray(array == value, np.bool_)
+        if not mine.any():
+            continue
+        part = np.unique(counted.parts.of_sample[mine])
+        bad, good = part[ng[part]], part[~ng[part]]
+        out.append(
+            Slice(
+                by,
+                value or "(not given)",
+                int(mine.sum()),
+                _rate(truth.right[mine[truth.picture]]),
+                _rate(seen.right[mine[seen.picture]]),
+                _rate(~counted.rejected[bad]),
+                _rate(counted.rejected[good]),
+            )
         )
-        for value in names
-        if value in values
-    ]
+    return out
 
 
 def _by_class(predictions: Predictions, truth: _Boxes, seen: _Boxes) -> list[Slice]:
@@ -142,14 +175,27 @@ def _by_size(predictions: Predictions, truth: _Boxes) -> list[Slice]:
 
 
 def _marked(group: list[Slice]) -> list[Slice]:
-    """The group with its worst slice marked, where there is one beyond chance; nothing of a group of one."""
+    """The group with its worst slices marked, where there are any beyond chance; nothing of a group of one."""
     if len(group) < 2:  # noqa: PLR2004 - nothing to compare with
         return []
-    enough = [item for item in group if item.recall.total >= MIN_BOXES]
+    failures: dict[str, list[Rate]] = {
+        "recall": [Rate(item.recall.total - item.recall.count, item.recall.total) for item in group],
+        "escape": [item.escape or Rate(0, 0) for item in group],
+        "overkill": [item.overkill or Rate(0, 0) for item in group],
+    }
+    worst = {what: _worst(rates) for what, rates in failures.items()}
+    return [
+        replace(item, worst=tuple(what for what, at in worst.items() if at == place))
+        for place, item in enumerate(group)
+    ]
+
+
+def _worst(failures: Sequence[Rate]) -> int | None:
+    """Place of the highest rate, where it is higher than that of the others together beyond chance."""
+    enough = [place for place, rate in enumerate(failures) if rate.total >= MIN_COUNT]
     if not enough:
-        return group
-    worst = min(enough, key=lambda item: item.recall.value or 0.0)
-    rest = [item.recall for item in group if item is not worst]
+        return None
+    worst = max(enough, key=lambda place: failures[place].value or 0.0)
+    rest = [rate for place, rate in enumerate(failures) if place != worst]
     others = Rate(sum(rate.count for rate in rest), sum(rate.total for rate in rest))
-    beyond_chance = others.total > 0 and worst.recall.interval[1] < others.interval[0]
-    return [replace(item, worst=True) if beyond_chance and item is worst else item for item in group]
+    return worst if others.total and failures[worst].interval[0] > others.interval[1] else None

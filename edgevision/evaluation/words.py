@@ -8,8 +8,10 @@ from typing import Any
 
 from edgevision.evaluation.coco import AveragePrecision
 from edgevision.evaluation.evaluate import SWEEP, Results
-from edgevision.evaluation.intervals import Rate, percent, upper_bound
+from edgevision.evaluation.intervals import Rate, needed, percent, upper_bound
 from edgevision.evaluation.slices import Slice
+
+_WISHED = (0.01, 0.001, 0.0001)  # rates that people ask for
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,11 @@ def verdict(results: Results) -> list[str]:
 
 
 def _of_100(rate: Rate, things: str, happens: str, what: str) -> str:
+    kind = things.removesuffix(" parts")
     if rate.value is None:
-        kind = things.removesuffix(" parts")
         return f"{what} is not measurable: there is no {kind} part among the pictures."
+    if not rate.count:
+        return no_mistake(rate.total, kind)
     low, high = (_number(100 * value) for value in rate.interval)
     about = _number(100 * rate.value)
     counted = f"{rate.count} of {rate.total:,} were counted"
@@ -75,7 +79,12 @@ def weak_slices(results: Results) -> list[Slice]:
 
 def weak_words(item: Slice) -> str:
     """One slice in a sentence."""
-    return f"{item.by} {item.value}: {rate_words(item.recall)} of the labelled boxes are found, fewer than elsewhere."
+    said = {
+        "recall": f"{rate_words(item.recall)} of the labelled boxes are found, fewer than elsewhere",
+        "escape": f"{rate_words(item.escape)} defective parts pass, more than elsewhere",
+        "overkill": f"{rate_words(item.overkill)} good parts are rejected, more than elsewhere",
+    }
+    return f"{item.by} {item.value}: {'; '.join(said[what] for what in item.worst)}."
 
 
 def card_sections(results: Results) -> str:
@@ -100,11 +109,31 @@ def card_sections(results: Results) -> str:
         "COCO's average precision, at most 300 detections a picture. Rates with 95 % Clopper-Pearson intervals.",
         "",
     ]
-    lines += [f"- **Escape:** {rate_words(results.rates.escape)} defective parts pass."]
-    lines += [f"- **Overkill:** {rate_words(results.rates.overkill)} good parts are rejected."]
+    lines += [f"- **Escape:** {_card_rate(results.rates.escape, 'defective', 'pass')}"]
+    lines += [f"- **Overkill:** {_card_rate(results.rates.overkill, 'good', 'are rejected')}"]
     lines += [f"- **Thresholds:** {results.point.how}."]
     lines += [f"- {claim.words}" for claim in results.claims]
     return "\n".join([*lines, "", "## Limits", "", *limits(results)]) + "\n"
+
+
+def _card_rate(rate: Rate, kind: str, happens: str) -> str:
+    if rate.value is None:
+        return f"not measurable: there was no {kind} part."
+    return f"{rate_words(rate)} {kind} parts {happens}."
+
+
+def no_mistake(total: int, things: str) -> str:
+    """What so many parts without a mistake show, and how many would show more.
+
+    Args:
+        total: How many parts there were.
+        things: ``defective`` or ``good``.
+    """
+    bound = upper_bound(0, total)
+    more = [f"{needed(rate):,} for less than {percent(rate)}" for rate in _WISHED if rate < bound][:2]
+    happens = "was rejected" if things == "good" else "passed"
+    words = f"None of {total:,} {things} parts {happens}, which only shows a rate below {percent(bound)}"
+    return f"{words}; without a mistake it takes {', '.join(more)}." if more else f"{words}."
 
 
 def limits(results: Results) -> list[str]:
@@ -112,8 +141,7 @@ def limits(results: Results) -> list[str]:
     lines = [f"- {note}" for note in results.notes]
     for rate, things in ((results.rates.escape, "defective"), (results.rates.overkill, "good")):
         if rate.total and not rate.count:
-            bound = percent(upper_bound(0, rate.total))
-            lines.append(f"- No mistake on {rate.total:,} {things} parts only shows a rate below {bound}.")
+            lines.append(f"- {no_mistake(rate.total, things)}")
     lines += [f"- Weak: {weak_words(item)}" for item in weak_slices(results)]
     return lines or ["- None came to light on these pictures."]
 
@@ -123,7 +151,7 @@ def _ap_cells(item: AveragePrecision) -> str:
 
 
 def document(results: Results, about: About) -> dict[str, Any]:
-    """Everything as JSON; rates are 0..1."""
+    """Everything as JSON; rates are 0..1, ``curves`` precision at recall 0, 0.01, ... 1 at IoU 0.5."""
     coco, request = results.coco, results.request
     return {
         "model": about.model,
@@ -154,6 +182,7 @@ def document(results: Results, about: About) -> dict[str, Any]:
             {"threshold": at, "escape": rates.escape.value, "overkill": rates.overkill.value}
             for at, rates in zip(SWEEP, results.sweep, strict=True)
         ],
+        "curves": {name: [round(value, 5) for value in line] for name, line in coco.curves.items()},
         "slices": [_slice(item) for item in results.slices],
         "notes": list(results.notes),
     }
@@ -188,8 +217,9 @@ def _rate(rate: Rate | None) -> dict[str, Any] | None:
 
 
 def _slice(item: Slice) -> dict[str, Any]:
-    cells = {"by": item.by, "value": item.value, "pictures": item.pictures, "worst": item.worst}
-    return {**cells, "recall": _rate(item.recall), "precision": _rate(item.precision)}
+    cells = {"by": item.by, "value": item.value, "pictures": item.pictures, "worst": list(item.worst)}
+    rates = {"recall": item.recall, "precision": item.precision, "escape": item.escape, "overkill": item.overkill}
+    return {**cells, **{name: _rate(rate) for name, rate in rates.items()}}
 
 
 def slice_groups(items: Sequence[Slice]) -> dict[str, list[Slice]]:

@@ -84,7 +84,7 @@ def test_bad_cameras_beside_a_good_one_disturb_it_in_nothing(tmp_path: Path, fre
         try:
             wait_until(lambda: ask(free_port, "/readyz")[1])
             state = lambda: {item["name"]: item for item in ask(free_port, "/readyz")[1]["components"]}  # noqa: E731
-            wait_until(lambda: state()["camera/damaged"]["ok"] and state()["camera/hall"]["ok"])
+            wait_until(lambda: all(state().get(f"camera/{name}", {}).get("ok") for name in ("damaged", "hall")))
             wait_until(
                 lambda: any(e["data"].get("previous") == "online" for e in _camera_events(tmp_path, "resized")), 40
             )

@@ -69,3 +69,18 @@ def test_wrong_numbers_are_refused() -> None:
 )
 def test_percent(value: float, words: str) -> None:
     assert percent(value) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.00001, "0.001 %"), (0.000123, "0.012 %"), (0.9996, "99.96 %"), (0.999999, "99.9999 %"), (0.9962, "99.6 %")],
+)
+def test_only_nothing_is_0_and_only_all_is_100_percent(value: float, words: str) -> None:
+    assert percent(value) == words
+
+
+def test_an_answer_never_contradicts_itself_by_rounding() -> None:
+    almost = judge_claim("escape rate", Rate(0, 298), 0.01, "defective parts")
+    assert not almost.supported
+    assert "0 of 298 defective parts only shows less than 1.0002 %" in almost.words
+    assert "shows less than 0.997 % with" in judge_claim("escape rate", Rate(0, 299), 0.01, "defective parts").words

@@ -1,164 +1,147 @@
-"""A detector over labelled pictures."""
+"""What a detector says about labelled pictures, in source pixels and the data set's classes."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from onnx_models import colour_bundle
+from onnx_models import colour_bundle, colour_manifest, write_colour_model
 
+from edgevision.bundle import write_bundle
 from edgevision.datasets.base import DataSet
-from edgevision.errors import BundleError, DatasetError, EdgevisionError
-from edgevision.evaluation.model import open_model, write_thresholds
-from edgevision.evaluation.predict import coco_results, predict, thresholds_of
+from edgevision.errors import DatasetError
+from edgevision.evaluation.model import open_model
+from edgevision.evaluation.predict import MOST_DETECTIONS, coco_results, predict, thresholds_of
+from edgevision.inference.base import Detector
 from edgevision.inference.scripted import ScriptedDetector
-from edgevision.inference.selftest import selftest
 from edgevision.types import Detections
 
-
-def detections(label: int, score: float, count: int = 1) -> Detections:
-    box = np.tile(np.array([[1, 1, 9, 9]], np.float32), (count, 1))
-    return Detections(box, np.full(count, score, np.float32), np.full(count, label, np.int64))
+Coloured = Callable[..., DataSet]
 
 
-def test_classes_go_by_their_name(coloured: Any) -> None:
-    detector = ScriptedDetector([detections(0, 0.9)], classes=("blue", "red", "green"))
-    seen = predict(detector, coloured([("test", 9, True)]))
-    assert seen.data.classes == ("red", "green", "blue")
-    assert seen.found[0].label.tolist() == [2]
+@pytest.fixture(name="detector")
+def _detector(tmp_path: Path) -> Iterator[Detector]:
+    made = open_model(colour_bundle(tmp_path / "model").folder, device="cpu")
+    yield made
+    made.close()
 
 
-def test_classes_that_the_model_does_not_know_are_refused(coloured: Any) -> None:
-    detector = ScriptedDetector([], classes=("cyan", "green"))
-    with pytest.raises(DatasetError, match="the model does not know red; it knows cyan, green"):
-        predict(detector, coloured([("test", 9, True)]))
-    with pytest.raises(DatasetError, match="does not know red, green, blue; it knows cyan"):
-        predict(ScriptedDetector([], classes=("cyan",)), coloured([("test", 9, False)]))
+def test_scores_far_below_the_bundles_threshold_are_kept(detector: Detector, coloured: Coloured) -> None:
+    seen: list[int] = []
+    found = predict(detector, coloured([("", 5, True), ("", 204, True), ("", 100, False)]), advance=seen.append)
+    assert [round(float(item.score[0]), 2) for item in found.found] == [0.02, 0.8, 0.39]
+    assert found.found[1].xyxy[0].tolist() == [24, 20, 40, 28]
+    assert found.brightness == pytest.approx((5 / 3, 68, 100 / 3))
+    assert sum(seen) == 3
 
 
-def test_classes_that_only_the_model_knows_count_as_false_and_are_told(coloured: Any) -> None:
-    data = replace(coloured([("test", 9, True)]), classes=("red",))
-    seen = predict(ScriptedDetector([detections(1, 0.9)], classes=("red", "green")), data)
-    assert seen.data.classes == ("red", "green")
-    assert seen.notes == ("The labels do not know green: what the model reports of it counts as false.",)
+def test_pictures_of_another_size_than_the_model_give_boxes_in_their_own_pixels(
+    detector: Detector, coloured: Coloured
+) -> None:
+    found = predict(detector, coloured([("", 204, False)], size=(128, 96)))
+    assert found.found[0].xyxy[0].tolist() == [48, 40, 80, 56]
+    tall = predict(detector, coloured([("", 204, False)], size=(48, 96)))
+    assert tall.found[0].xyxy[0] == pytest.approx([8, 40, 40, 56], abs=0.01)
 
 
-def test_pictures_that_cannot_be_used_are_listed(coloured: Any, tmp_path: Path) -> None:
-    data = coloured([("test", 200, True), ("test", 100, False), ("test", 50, False)])
-    data.samples[0].file.write_bytes(b"no picture")
-    data = replace(data, samples=(*data.samples[:2], replace(data.samples[2], size=(10, 10))))
-    done: list[int] = []
-    seen = predict(ScriptedDetector([detections(0, 0.9)] * 3, classes=data.classes), data, advance=done.append)
-    assert sum(done) == 3
-    assert [sample.file.name for sample in seen.data.samples] == ["1.png"]
-    assert [(finding.kind, Path(finding.where).name) for finding in seen.unreadable] == [
-        ("unreadable", "0.png"),
-        ("size", "2.png"),
-    ]
-    assert "the picture is 64x48 px, its labels are for 10x10 px" in str(seen.unreadable[1])
-    with pytest.raises(DatasetError, match="none of 1 pictures can be used"):
-        predict(ScriptedDetector([], classes=data.classes), replace(data, samples=data.samples[:1]))
-    with pytest.raises(DatasetError, match="no pictures to evaluate on"):
-        predict(ScriptedDetector([]), DataSet(("thing",), (), root=tmp_path))
-
-
-def test_labels_are_cut_to_the_picture(coloured: Any) -> None:
-    data = coloured([("test", 9, True)])
-    wide = np.array([[-5, 40, 80, 60], [70, 0, 90, 9]], np.float32)
-    sample = replace(data.samples[0], xyxy=wide, label=np.zeros(2, np.int64))
-    seen = predict(ScriptedDetector([detections(0, 0.5)], classes=data.classes), replace(data, samples=(sample,)))
-    assert seen.data.samples[0].xyxy.tolist() == [[0, 40, 64, 48]]
-    assert seen.notes == ("1 labelled boxes lie outside of their picture and are not counted.",)
-
-
-def test_at_most_300_detections_a_picture_the_best(coloured: Any) -> None:
-    many = detections(0, 0.5, 400)
-    many.score[:] = np.linspace(0, 1, 400)
-    seen = predict(
-        ScriptedDetector([many], classes=("red",)), replace(coloured([("test", 9, False)]), classes=("red",))
+def test_labels_go_by_the_name_of_the_class(detector: Detector, coloured: Coloured) -> None:
+    data = replace(coloured([("", 204, True)]), classes=("red", "blue"))
+    turned = replace(
+        data, classes=("blue", "red"), samples=tuple(replace(item, label=1 - item.label) for item in data.samples)
     )
-    assert len(seen.found[0]) == 300
-    assert seen.found[0].score.min() > 0.24
+    found = predict(detector, turned)
+    assert found.data.classes == ("blue", "red", "green")
+    assert found.found[0].label.tolist() == [1]
+    assert found.notes == ("The labels do not know green: what the model reports of it counts as false.",)
+
+
+def test_classes_that_the_model_does_not_know_are_named(detector: Detector, coloured: Coloured) -> None:
+    data = replace(coloured([("", 204, True)]), classes=("dent", "green", "blue"))
+    with pytest.raises(DatasetError, match=r"does not know dent; it knows red, green, blue"):
+        predict(detector, data)
+    unused = replace(coloured([("", 204, True)]), classes=("red", "green", "dent"))
+    assert predict(detector, unused).data.classes == ("red", "green", "dent", "blue")
+
+
+def test_no_class_in_common_is_refused_although_nothing_is_labelled(detector: Detector, coloured: Coloured) -> None:
+    with pytest.raises(DatasetError, match="does not know dent, hole"):
+        predict(detector, replace(coloured([("", 204, False)]), classes=("dent", "hole")))
+
+
+def test_an_empty_set_is_refused(detector: Detector) -> None:
+    with pytest.raises(DatasetError, match="there are no pictures to evaluate on"):
+        predict(detector, DataSet(("red",), (), root=Path("boards")))
+
+
+def test_unreadable_pictures_are_left_out_and_told(detector: Detector, coloured: Coloured) -> None:
+    data = coloured([("", 204, True), ("", 204, True), ("", 204, False), ("", 204, False)])
+    broken, other, _, gone = (sample.file for sample in data.samples)
+    broken.write_bytes(broken.read_bytes()[:60])
+    cv2.imwrite(str(other), np.zeros((10, 20, 3), np.uint8))
+    gone.unlink()
+    found = predict(detector, data)
+    assert len(found.data) == len(found.found) == len(found.brightness) == 1
+    reasons = [str(finding) for finding in found.unreadable]
+    assert "truncated" in reasons[0]
+    assert reasons[1] == f"{other}: the picture is 20x10 px, its labels are for 64x48 px"
+    assert str(gone) in reasons[2]
+
+
+def test_nothing_readable_is_an_error(detector: Detector, coloured: Coloured) -> None:
+    data = coloured([("", 204, True)])
+    data.samples[0].file.write_bytes(b"")
+    with pytest.raises(DatasetError, match="none of 1 pictures can be used; the first: the file is empty"):
+        predict(detector, data)
+
+
+def test_boxes_are_cut_to_their_picture_also_when_another_picture_is_broken(
+    detector: Detector, coloured: Coloured
+) -> None:
+    data = coloured([("", 204, True), ("", 204, True)])
+    first = data.samples[0]
+    wide = np.array([[-5, 20, 40, 60], [70, 0, 80, 10]], np.float32)
+    moved = replace(first, xyxy=wide, label=np.zeros(2, np.int64))
+    data.samples[1].file.write_bytes(b"")
+    found = predict(detector, replace(data, samples=(moved, data.samples[1])))
+    assert found.data.samples[0].xyxy.tolist() == [[0, 20, 40, 48]]
+    assert found.notes == ("1 labelled boxes lie outside of their picture and are not counted.",)
+
+
+def test_results_are_coco_rows(detector: Detector, coloured: Coloured) -> None:
+    rows: Any = json.loads(json.dumps(coco_results(predict(detector, coloured([("", 204, True)])))))
+    assert rows == [{"image_id": "0.png", "category_id": 0, "bbox": [24, 20, 16, 8], "score": 0.8}]
+
+
+def test_thresholds_by_name_and_default() -> None:
+    assert thresholds_of(("a", "b"), {"default": 0.4, "b": 0.6}) == (0.4, 0.6)
+    assert thresholds_of(("a",), {}) == (0.25,)
+
+
+def test_at_most_300_detections_a_picture_the_best(coloured: Coloured) -> None:
+    many = Detections(
+        np.tile(np.array([[0, 0, 9, 9]], np.float32), (400, 1)),
+        np.linspace(0, 1, 400, dtype=np.float32),
+        np.zeros(400, np.int64),
+    )
+    data = coloured([("", 9, False)])
+    found = predict(ScriptedDetector([many], classes=data.classes), data)
+    assert len(found.found[0]) == MOST_DETECTIONS == 300
+    assert found.found[0].score.tolist() == sorted(many.score.tolist(), reverse=True)[:300]
 
 
 @pytest.mark.parametrize(("order", "size"), [("rgb", (64, 48)), ("bgr", (32, 96))])
-def test_a_bundle_of_any_order_and_size_reports_low_scores(
-    coloured: Any, tmp_path: Path, order: str, size: Any
-) -> None:
-    from onnx_models import colour_manifest, write_colour_model
-
-    from edgevision.bundle import write_bundle
-
+def test_a_bundle_of_any_order_and_size(coloured: Coloured, tmp_path: Path, order: str, size: tuple[int, int]) -> None:
     file = write_colour_model(tmp_path / "m.onnx", size=size)
     spec = {"width": size[0], "height": size[1], "order": order, "pad": 0}
     bundle = write_bundle(tmp_path / "made", colour_manifest(input=spec), {"model.onnx": file})
     detector = open_model(bundle.folder, device="cpu")
-    seen = predict(detector, coloured([("test", 60, True)], size=(64, 48)))
+    found = predict(detector, coloured([("", 60, True)]))
     detector.close()
-    assert seen.found[0].label.tolist() == [0 if order == "rgb" else 2]
-    assert 0.05 < seen.found[0].score[0] < 0.25
-    assert seen.brightness[0] == pytest.approx(20)
-    (row,) = coco_results(seen)
-    assert row["image_id"] == "0.png"
-    assert row["category_id"] == seen.found[0].label[0]
-
-
-def test_what_is_no_bundle_says_how_to_make_one(tmp_path: Path) -> None:
-    for name, words in (("best.pt", "edgevision export"), ("m.onnx", "edgevision models import"), ("x", "is a file")):
-        (tmp_path / name).write_bytes(b"")
-        with pytest.raises(BundleError, match=words):
-            open_model(tmp_path / name)
-    with pytest.raises(BundleError, match="no model bundle"):
-        open_model(tmp_path / "missing")
-    with pytest.raises(EdgevisionError, match="--backend tflite is not known; allowed: onnx"):
-        open_model(tmp_path, backend="tflite")
-
-
-def test_thresholds_written_into_a_bundle_keep_its_files_and_its_self_test(coloured: Any, tmp_path: Path) -> None:
-    from onnx_models import colour_manifest
-
-    from edgevision.bundle import write_bundle
-    from edgevision.inference.onnx import OnnxDetector
-
-    bundle = colour_bundle(tmp_path)
-    golden = coloured([("test", 150, False)]).samples[0].file
-    files: dict[str, Path | bytes] = {
-        "model.onnx": bundle.path("model.onnx"),
-        "golden/0.png": golden,
-        "LICENSE": b"CC0",
-    }
-    boxes = [{"class": "red", "xyxy": [24, 20, 40, 28], "score": round(150 / 255, 4)}]
-    manifest = colour_manifest(golden=[{"file": "golden/0.png", "boxes": boxes}])
-    before = write_bundle(tmp_path / "made", manifest, files)
-    after = write_thresholds(before.folder, {"red": 0.8})
-    assert after.manifest.thresholds == {"default": 0.5, "red": 0.8}
-    assert after.digest != before.digest
-    assert after.manifest.golden[0].boxes == ()
-    assert (after.folder / "LICENSE").read_bytes() == b"CC0"
-    detector = OnnxDetector(after)
-    assert all(result.ok for result in selftest(after, detector))
-    detector.close()
-    with pytest.raises(BundleError, match="unknown class dent"):
-        write_thresholds(before.folder, {"dent": 0.8})
-
-
-def test_thresholds_are_not_written_over_a_failing_self_test(coloured: Any, tmp_path: Path) -> None:
-    from onnx_models import colour_manifest
-
-    from edgevision.bundle import read_bundle, write_bundle
-
-    golden = coloured([("test", 250, False)]).samples[0].file
-    model = colour_bundle(tmp_path).path("model.onnx")
-    manifest = colour_manifest(golden=[{"file": "golden/0.png", "boxes": []}])
-    made = write_bundle(tmp_path / "made", manifest, {"model.onnx": model, "golden/0.png": golden})
-    with pytest.raises(BundleError, match=r"nothing is written, golden/0\.png does not come out as the bundle says"):
-        write_thresholds(made.folder, {"red": 0.99})
-    assert read_bundle(made.folder).digest == made.digest
-
-
-def test_default_thresholds() -> None:
-    assert thresholds_of(("a", "b"), {"default": 0.4, "b": 0.1}) == (0.4, 0.1)
-    assert thresholds_of(("a",), {}) == (0.25,)
+    assert found.found[0].label.tolist() == [0 if order == "rgb" else 2]
+    assert 0.05 < found.found[0].score[0] < 0.25

@@ -1,67 +1,124 @@
-"""Where a model is weak, named only where it is no chance."""
+"""Where a model is weak, and when the numbers are too few to say so."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from edgevision.evaluation.intervals import Rate
 from edgevision.evaluation.matching import match_all
+from edgevision.evaluation.parts import parts_of
 from edgevision.evaluation.predict import Predictions
-from edgevision.evaluation.slices import Slice, slices
+from edgevision.evaluation.slices import MOST_VALUES, Slice, slices
+
+BOX = (10.0, 10.0, 30.0, 30.0)
 
 
-def boards(preds: Any, labels: Any, dets: Any, counts: dict[str, tuple[int, int]]) -> Predictions:
-    """Pictures with one box each: by board how many are found, and how many there are."""
-    pairs = []
-    for board, (found, whole) in counts.items():
-        for number in range(whole):
-            sample = labels([(0, 0, 20, 20, number % 2)], f"{board}-{number}.png", columns={"board": board})
-            pairs.append((sample, dets([(0, 0, 20, 20, number % 2, 0.9)] if number < found else [])))
-    made: Predictions = preds(pairs)
-    return made
+@pytest.fixture(name="boards")
+def _boards(labels: Any, dets: Any, preds: Any) -> Any:
+    """Pictures with a box each: (column values, found or not)."""
+
+    def make(rows: list[tuple[dict[str, str], bool]], box: tuple[float, ...] = BOX) -> Predictions:
+        return preds([  # type: ignore[no-any-return]
+            (
+                labels([(*box, 0)], f"{number}.png", size=(400, 400), columns=columns),
+                dets([(*box, 0, 0.9)] if found else []),
+            )
+            for number, (columns, found) in enumerate(rows)
+        ])  # fmt: skip
+
+    return make
 
 
-def of(kind: str, predictions: Predictions) -> dict[str, Slice]:
-    made = slices(predictions, match_all(predictions, (0.5, 0.5, 0.5)))
-    return {item.value: item for item in made if item.by == kind}
+def cut(predictions: Predictions, by: str) -> list[Slice]:
+    return [item for item in every(predictions) if item.by == by]
 
 
-def test_the_worst_board_is_named_and_all_are_listed(preds: Any, labels: Any, dets: Any) -> None:
-    made = of("board", boards(preds, labels, dets, {"1": (40, 40), "2": (15, 40), "3": (38, 40)}))
-    assert {name: (item.recall.count, item.recall.total) for name, item in made.items()} == {
-        "1": (40, 40), "2": (15, 40), "3": (38, 40),
-    }  # fmt: skip
-    assert [name for name, item in made.items() if item.worst] == ["2"]
+def every(predictions: Predictions) -> list[Slice]:
+    half = (0.5, 0.5, 0.5)
+    return slices(predictions, match_all(predictions, half), parts_of(predictions), half)
 
 
-@pytest.mark.parametrize("counts", [{"1": (5, 5), "2": (0, 5)}, {"1": (38, 40), "2": (36, 40)}])
-def test_chance_names_nobody(preds: Any, labels: Any, dets: Any, counts: dict[str, tuple[int, int]]) -> None:
-    made = of("board", boards(preds, labels, dets, counts))
-    assert len(made) == 2
-    assert not any(item.worst for item in made.values())
+def test_the_worst_board_is_named_where_enough_boxes_say_so(boards: Any) -> None:
+    rows = [({"board": "A"}, True)] * 30 + [({"board": "B"}, index < 10) for index in range(30)]
+    first, second = cut(boards(rows), "board")
+    assert (first.value, first.pictures, first.recall, first.precision, first.worst) == (
+        "A", 30, Rate(30, 30), Rate(30, 30), (),
+    )  # fmt: skip
+    assert (second.recall, second.precision) == (Rate(10, 30), Rate(10, 10))
+    assert (second.escape, second.overkill) == (Rate(20, 30), Rate(0, 0))
+    assert second.worst == ("recall", "escape")
 
 
-def test_class_size_and_brightness(preds: Any, labels: Any, dets: Any) -> None:
-    big = (labels([(0, 0, 50, 50, 2)], "big.png"), dets([(0, 0, 50, 50, 2, 0.9), (60, 60, 70, 70, 0, 0.9)]))
-    small = (labels([(0, 0, 20, 20, 0)], "small.png"), dets([]))
-    made = replace(preds([big, small, small]), brightness=(10.0, 100.0, 200.0))
-    assert {name: item.recall.total for name, item in of("class", made).items()} == {"open": 2, "spur": 1}
-    assert of("class", made)["open"].precision is not None
-    assert {name: item.recall.count for name, item in of("size", made).items()} == {"small": 0, "medium": 1}
-    assert list(of("brightness", made)) == ["dark (grey < 70)", "medium", "bright (grey > 133)"]
+def test_few_boxes_are_listed_and_never_the_worst(boards: Any) -> None:
+    rows = [({"board": "A"}, True)] * 60 + [({"board": "B"}, False)] * 19
+    assert [item.worst for item in cut(boards(rows), "board")] == [(), ()]
+    rows.append(({"board": "B"}, False))
+    assert [item.worst for item in cut(boards(rows), "board")] == [(), ("recall", "escape")]
 
 
-def test_kinds_that_tell_nothing_are_left_out(preds: Any, labels: Any, dets: Any) -> None:
-    pairs = [
-        (labels([(0, 0, 20, 20, 0)], f"{n}.png", columns={"serial": str(n), "camera": "1", "part": str(n)}), dets([]))
-        for n in range(31)
+def test_a_difference_that_may_be_chance_names_nobody(boards: Any) -> None:
+    rows = [({"board": "A"}, index < 18) for index in range(20)]
+    rows += [({"board": "B"}, index < 15) for index in range(20)]
+    assert not any(item.worst for item in cut(boards(rows), "board"))
+
+
+def test_any_column_is_a_slice_but_parts_and_serial_numbers(boards: Any) -> None:
+    rows = [
+        ({"camera": "left" if index % 2 else "", "part": f"P{index}", "serial": str(index)}, True)
+        for index in range(MOST_VALUES + 1)
     ]
-    made = preds(pairs)
-    assert slices(made, match_all(made, (0.5, 0.5, 0.5))) == []
+    made = every(boards(rows))
+    assert {item.by for item in made} == {"camera"}
+    assert [item.value for item in made] == ["(not given)", "left"]
 
 
-def test_a_picture_without_the_column_is_a_slice_too(preds: Any, labels: Any, dets: Any) -> None:
-    pairs = [(labels([], "a.png", columns={"lot": "A"}), dets([])), (labels([], "b.png"), dets([]))]
-    assert set(of("lot", preds(pairs))) == {"A", "(not given)"}
+def test_one_value_is_nothing_to_compare(boards: Any) -> None:
+    assert cut(boards([({"board": "A"}, True)] * 3), "board") == []
+
+
+def test_sizes_are_those_of_labelled_boxes(labels: Any, dets: Any, preds: Any) -> None:
+    small, large = (0.0, 0.0, 20.0, 20.0, 0), (50.0, 50.0, 250.0, 250.0, 0)
+    pair = preds([(labels([small, large], size=(300, 300)), dets([(*large, 0.9)]))])
+    first, second = cut(pair, "size")
+    assert (first.value, first.recall, first.precision) == ("small", Rate(0, 1), None)
+    assert (second.value, second.recall) == ("large", Rate(1, 1))
+
+
+def test_brightness_in_thirds(boards: Any) -> None:
+    made = boards([({}, index > 3) for index in range(12)])
+    grey = Predictions(made.data, made.found, tuple(10.0 * index for index in range(12)))
+    dark, medium, bright = cut(grey, "brightness")
+    assert dark.value.startswith("dark (grey < 3")
+    assert (dark.recall, medium.recall.count, bright.recall.count) == (Rate(0, 4), 4, 4)
+    assert cut(made, "brightness") == []
+
+
+def test_classes_with_false_ones_only_are_there(labels: Any, dets: Any, preds: Any) -> None:
+    pair = preds([(labels([(*BOX, 0)]), dets([(*BOX, 0, 0.9), (60, 60, 80, 80, 2, 0.8)]))])
+    named = {item.value: item for item in cut(pair, "class")}
+    assert set(named) == {"open", "spur"}
+    assert (named["spur"].recall, named["spur"].precision) == (Rate(0, 0), Rate(0, 1))
+
+
+def test_the_board_whose_good_parts_are_rejected_is_named(labels: Any, dets: Any, preds: Any) -> None:
+    pairs = [
+        (
+            labels([], f"{number}.png", columns={"board": "AB"[number % 2]}),
+            dets([(*BOX, 0, 0.9)] if number % 2 else []),
+        )
+        for number in range(40)
+    ]
+    first, second = cut(preds(pairs), "board")
+    assert (first.overkill, first.escape, first.worst) == (Rate(0, 20), Rate(0, 0), ())
+    assert (second.overkill, second.worst) == (Rate(20, 20), ("overkill",))
+
+
+def test_a_part_seen_by_two_cameras_counts_for_both(labels: Any, dets: Any, preds: Any) -> None:
+    pairs = [
+        (labels([(*BOX, 0)], "l.png", columns={"part": "P", "camera": "left"}), dets([])),
+        (labels([], "r.png", columns={"part": "P", "camera": "right"}), dets([(*BOX, 0, 0.9)])),
+    ]
+    assert [item.escape for item in cut(preds(pairs), "camera")] == [Rate(0, 1), Rate(0, 1)]
+    assert [item.escape for item in every(preds(pairs)) if item.by == "size"] == []

@@ -1,0 +1,83 @@
+"""Results in plain words, for a card, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from edgevision.evaluation.evaluate import Request, judge
+from edgevision.evaluation.intervals import Rate
+from edgevision.evaluation.words import About, ap_words, card_sections, document, no_mistake, rate_words, verdict
+
+ABOUT = About("boards@1#abc", "boards", "f" * 64, "2026-11-25")
+
+
+@pytest.fixture(name="judged")
+def _judged(scored: Any) -> Any:
+    """From parts as (ng, score of the class open)."""
+
+    def make(rows: list[tuple[bool, float]], **request: Any) -> Any:
+        predictions = scored([(ng, (score,)) for ng, score in rows])
+        return judge(predictions, predictions.data, Request(split="", thresholds={"default": 0.5}, **request))
+
+    return make
+
+
+def test_the_headline_is_about_parts(judged: Any) -> None:
+    results = judged([(True, 0.9)] * 19 + [(True, 0.1)] + [(False, 0.9)] + [(False, 0.1)] * 3)
+    assert verdict(results) == [
+        "Of 100 defective parts about 5 pass (between 0.1 and 25; 1 of 20 were counted).",
+        "Of 100 good parts about 25 are rejected (between 0.6 and 81; 1 of 4 were counted).",
+    ]
+
+
+def test_no_mistake_says_what_it_shows_and_what_more_would_take(judged: Any) -> None:
+    assert verdict(judged([(True, 0.9)] * 30 + [(False, 0.1)]))[0] == (
+        "None of 30 defective parts passed, which only shows a rate below 9.5 %; without a mistake it takes 299 "
+        "for less than 1 %, 2,995 for less than 0.1 %."
+    )
+    assert "299 for" not in no_mistake(299, "good")
+    assert "2,995 for less than 0.1 %" in no_mistake(299, "good")
+
+
+@pytest.mark.parametrize(("ng", "place", "kind"), [(True, 1, "good"), (False, 0, "defective")])
+def test_what_cannot_be_measured_is_said(judged: Any, *, ng: bool, place: int, kind: str) -> None:
+    results = judged([(ng, 0.9)])
+    assert verdict(results)[place].endswith(f"is not measurable: there is no {kind} part among the pictures.")
+    told = document(results, ABOUT)["parts"]
+    assert told["overkill" if ng else "escape"] is None
+    assert f"not measurable {'good' if ng else 'defective'} parts" not in card_sections(results)
+
+
+def test_rates_in_words() -> None:
+    assert rate_words(Rate(4, 211)) == "1.9 % (0.52 to 4.8), 4 of 211"
+    assert rate_words(Rate(0, 0)) == rate_words(None) == "not measurable"
+    assert ap_words(None) == "-"
+    assert ap_words(0.73549) == "0.735"
+
+
+def test_the_card_has_tables_rates_claims_and_limits(judged: Any) -> None:
+    card = card_sections(judged([(True, 0.9)] * 30 + [(False, 0.1)] * 5, claim_escape=0.01))
+    assert card.startswith("## What it reaches\n\nOn all pictures: 35 pictures.\n")
+    assert "| open | 30 | 1.000 | 1.000 | 0.5 | 100 % (88.4 to 100), 30 of 30 | 0 |" in card
+    assert "- **Escape:** 0 % (0 to 11.6), 0 of 30 defective parts pass." in card
+    assert "- Refused: escape rate below 1 % is not shown" in card
+    assert "## Limits\n\n- None of 30 defective parts passed, which only shows a rate below 9.5 %" in card
+
+
+def test_the_card_says_what_is_not_measurable(judged: Any) -> None:
+    card = card_sections(judged([(True, 0.9)]))
+    assert "- **Overkill:** not measurable: there was no good part." in card
+
+
+def test_json_holds_no_infinity_and_what_words_say(judged: Any) -> None:
+    results = judged([(True, 0.9)] * 3, claim_overkill=0.1)
+    told = json.loads(json.dumps(document(results, ABOUT), allow_nan=False))
+    assert told["model"] == "boards@1#abc"
+    assert told["by_class"]["open"]["map50"] == 1.0
+    assert told["by_class"]["short"]["map50"] is None
+    assert told["parts"]["escape"]["interval_95"][1] == pytest.approx(0.7076, abs=1e-4)
+    assert told["claims"][0]["supported"] is False
+    assert len(told["curves"]["open"]) == 101
