@@ -154,7 +154,12 @@ def test_the_grid_of_a_wide_input() -> None:
 
 
 def test_nothing_found() -> None:
-    for family, shape in (("yolo", (1, 6, 20)), ("yolo-e2e", (1, 300, 6)), ("yolox", (1, 84, 7)), ("dense-xyxy", (1, 9, 6))):
+    for family, shape in (
+        ("yolo", (1, 6, 20)),
+        ("yolo-e2e", (1, 300, 6)),
+        ("yolox", (1, 84, 7)),
+        ("dense-xyxy", (1, 9, 6)),
+    ):
         (found,) = _decoder(family)(np.zeros(shape, np.float32))  # type: ignore[arg-type]
         assert len(found) == 0
 
