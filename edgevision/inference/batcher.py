@@ -222,12 +222,11 @@ class Batcher:
         answers: list[Detections] = []
         for first in range(0, len(slots), 1 if alone else max(1, len(slots))):
             part = slice(first, first + 1 if alone else None)
-            try:
-                answers += _answers(detector, half.buffer.batch(slots[part]))
-            except Exception:
-                for entry in entries[part]:
-                    entry.failures += 1
-                raise
+            for entry in entries[part]:
+                entry.failures += 1  # until it is answered
+            answers += _answers(detector, half.buffer.batch(slots[part]))
+            for entry in entries[part]:
+                entry.failures -= 1
         return answers
 
     def _give_back(self, *halves: Half) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def network(settings: FcosSettings, classes: int, size: int, weights: Path | Non
 def _take_over(model: nn.Module, weights: Path, architecture: str) -> None:
     try:
         kept = torch.load(weights, map_location="cpu", weights_only=True)
-    except Exception as exc:
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, OSError) as exc:
         raise TrainingError(f"model.weights: {weights}: holds no plain weights ({type(exc).__name__})") from exc
     values = kept.get("model", kept) if isinstance(kept, dict) else {}
     own = model.state_dict()
