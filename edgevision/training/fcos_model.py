@@ -169,6 +169,7 @@ class Dense(nn.Module):  # type: ignore[misc]
     def __init__(self, model: Any, size: int) -> None:  # noqa: ANN401 - torchvision's
         super().__init__()
         self.model = model
+        self.size = float(size)
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1) * 255)
         self.register_buffer("scale", 1 / (torch.tensor(STD).view(1, 3, 1, 1) * 255))
         with torch.inference_mode():
@@ -184,6 +185,7 @@ class Dense(nn.Module):  # type: ignore[misc]
         middle, unit = self.anchors[:, :2], self.anchors[:, 2:]
         reach = out["bbox_regression"] * unit
         corners = torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], dim=-1)
+        corners = corners.clamp(0, self.size)  # before suppression, as torchvision does
         score = torch.sqrt(torch.sigmoid(out["cls_logits"]) * torch.sigmoid(out["bbox_ctrness"]))
         return torch.cat([corners, score], dim=-1)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import edgevision
 
+ROOT = Path(__file__).parents[2]
 HEAVY = {"torch", "torchvision", "ultralytics", "albumentations", "diffusers", "transformers", "matplotlib", "pandas",
          "scipy", "sklearn", "onnx", "amqtt", "psycopg", "tensorrt", "gi"}  # fmt: skip
 ELSEWHERE = ("edgevision.training", "edgevision.evaluation")
@@ -37,3 +40,16 @@ def test_no_module_of_the_runtime_imports_anything_heavy() -> None:
 def test_the_command_line_answers_without_loading_the_daemon() -> None:
     loaded = _loaded_by("import edgevision.cli.main")
     assert loaded & {"numpy", "cv2", "onnxruntime", "av", "paho"} == set()
+
+
+def test_running_a_model_leaves_nothing_in_the_users_home(tmp_path: Path) -> None:
+    """ONNX Runtime would write a device id there and report what it runs."""
+    script = (
+        "from pathlib import Path; from edgevision.bundle import read_bundle; "
+        "from edgevision.inference.onnx import OnnxDetector; "
+        "OnnxDetector(read_bundle(Path('models/pcb-defects'))).close()"
+    )
+    environ = {**os.environ, "HOME": str(tmp_path)}
+    environ.pop("XDG_CACHE_HOME", None)
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environ, timeout=60, check=True)
+    assert list(tmp_path.iterdir()) == []
