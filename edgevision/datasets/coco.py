@@ -16,15 +16,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgevision.datasets.base import SPLITS, DataSet, merged
-from edgevision.datasets.pictures import files_below
+from edgevision.datasets.columns import FILE
+from edgevision.datasets.pictures import files_below, is_file
 from edgevision.datasets.reading import Findings, Raw, assemble, child, split_of
-from edgevision.datasets.texts import class_names, numbers, read_json
+from edgevision.datasets.texts import class_names, decimals, numbers, read_json
 from edgevision.datasets.writing import Placed, put
 from edgevision.errors import DatasetError
 
 ROBOFLOW = "_annotations.coco.json"
 _STANDARD = frozenset(
-    {"id", "file_name", "width", "height", "license", "flickr_url", "coco_url", "date_captured", "extra"}
+    {"id", "file_name", "width", "height", "license", "flickr_url", "coco_url", "date_captured", "extra", FILE}
 )
 _TABLES = ("images", "annotations", "categories")
 
@@ -86,7 +87,9 @@ class _File:
         self._folders = self._places()
 
     def read(self) -> DataSet:
-        categories = {item.get("id"): item.get("name") for item in self._document["categories"]}
+        categories = {_id(item.get("id")): item.get("name") for item in self._document["categories"]}
+        if None in categories:
+            raise DatasetError(f"{self._file}: a category has no id")
         ids = sorted(categories, key=lambda number: (not isinstance(number, int), number))
         if len(ids) != len(self._document["categories"]):
             raise DatasetError(f"{self._file}: two categories have one id")
@@ -112,7 +115,8 @@ class _File:
         raws: dict[Any, Raw | None] = {}
         for item in self._document["images"]:
             where = f"{self._file}#image {item.get('id')}"
-            if item.get("id") is None or item["id"] in raws or not isinstance(item.get("file_name"), str):
+            number = _id(item.get("id"))
+            if number is None or number in raws or not isinstance(item.get("file_name"), str):
                 self._findings.error("bad_label", where, "an image needs an id of its own and a `file_name`")
                 continue
             picture = self._picture(item["file_name"], where)
@@ -121,7 +125,7 @@ class _File:
                 if picture
                 else None
             )
-            raws[item["id"]] = raw
+            raws[number] = raw
         return raws
 
     def _picture(self, name: str, where: str) -> Path | None:
@@ -130,7 +134,7 @@ class _File:
             self._findings.error("outside_root", where, f"{name} leads out of the data set's folder")
             return None
         for index, folder in enumerate(self._folders):
-            if (folder / path).is_file():
+            if is_file(folder / path):
                 self._folders.insert(0, self._folders.pop(index))  # the others lie there too, most likely
                 return folder / path
         self._findings.error("no_picture", where, f"there is no picture {name}")
@@ -141,17 +145,18 @@ class _File:
         for item in self._document["annotations"]:
             where, box = f"{self._file}#annotation {item.get('id')}", item.get("bbox")
             values = numbers(box) if isinstance(box, list) and len(box) == 4 else None  # noqa: PLR2004 - x, y, w, h
-            if item.get("image_id") not in raws:
+            image, category = _id(item.get("image_id")), _id(item.get("category_id"))
+            if image not in raws:
                 self._findings.error("no_picture", where, f"there is no image {item.get('image_id')}")
             elif item.get("iscrowd"):
                 left_out["crowds"] += 1
-            elif item.get("category_id") not in index:
+            elif category not in index:
                 self._findings.error("unknown_class", where, f"there is no category {item.get('category_id')}")
             elif values is None:
                 self._findings.error("bad_label", where, "`bbox` must be four numbers: x, y, width, height")
-            elif raw := raws[item["image_id"]]:
+            elif raw := raws[image]:
                 x, y, width, height = values
-                raw.add((x, y, x + width, y + height), index[item["category_id"]], where)
+                raw.add((x, y, x + width, y + height), index[category], where)
         if left_out["crowds"]:
             self._findings.warning("crowd", self._file, f"{left_out['crowds']} crowds (iscrowd) are left out")
 
@@ -166,6 +171,11 @@ class _File:
     def _elsewhere(self, file: Path) -> bool:
         """Whether other JSON files may list it, since all splits lie in one folder."""
         return bool(self._split) and self._split not in {split_of(part) for part in file.parts}
+
+
+def _id(value: object) -> int | str | None:
+    """An id; ``None`` for what is none."""
+    return value if isinstance(value, int | str) else None
 
 
 def _is_table(value: object) -> bool:
@@ -199,8 +209,8 @@ def write(data: DataSet, folder: Path, placed: Sequence[Placed]) -> None:
             extra = {key: value for key, value in sample.columns.items() if key not in _STANDARD}
             size = {"width": sample.size[0], "height": sample.size[1]}
             images.append({"id": number, "file_name": str(PurePosixPath(split, item.name)), **size, **extra})
-            for box, label in zip(sample.xyxy.astype(float), sample.label, strict=True):
-                x, y, width, height = (round(float(value), 6) for value in (*box[:2], *(box[2:] - box[:2])))
+            for (x1, y1, x2, y2), label in zip(decimals(sample.xyxy), sample.label, strict=True):
+                x, y, width, height = (round(value, 9) for value in (x1, y1, x2 - x1, y2 - y1))
                 about = {"id": len(annotations) + 1, "image_id": number, "category_id": int(label) + 1}
                 shape = {"bbox": [x, y, width, height], "area": round(width * height, 6), "iscrowd": 0}
                 annotations.append({**about, **shape, "segmentation": []})

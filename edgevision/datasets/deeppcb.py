@@ -18,7 +18,7 @@ from pathlib import Path
 from edgevision.datasets.base import SPLITS, DataSet
 from edgevision.datasets.pictures import files_below
 from edgevision.datasets.reading import Findings, Raw, assemble, by_stem, child
-from edgevision.datasets.texts import class_file, lines_of, numbers, plain
+from edgevision.datasets.texts import class_file, decimals, lines_of, numbers, plain
 from edgevision.datasets.writing import Placed, put
 from edgevision.errors import DatasetError
 
@@ -148,7 +148,7 @@ def write(data: DataSet, folder: Path, placed: Sequence[Placed]) -> None:
             put(folder / f"{split}.txt", "".join(f"{stem}\n" for stem in stems))
     (folder / "templates").mkdir(exist_ok=True)
     for item in placed:
-        rows = zip(item.sample.xyxy.astype(float), item.sample.label, strict=True)
+        rows = zip(decimals(item.sample.xyxy), item.sample.label, strict=True)
         lines = [f"{' '.join(map(plain, box))} {label + 1}\n" for box, label in rows]
         put(folder / "labels_orig" / f"{item.stem}.txt", "".join(lines))
 

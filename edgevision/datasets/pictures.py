@@ -13,7 +13,7 @@ from edgevision.sources.imageheader import picture_size
 from edgevision.sources.images import SUFFIXES, natural_key, read_image
 
 _HEAD_BYTES = 256 * 1024
-_ORIENTATION, _TURNED = 0x0112, 5  # orientations from 5 on lie on their side (EXIF 2.32, 4.6.4)
+_ORIENTATION, _TURNED = 0x0112, range(5, 9)  # orientations that lie on their side (EXIF 2.32, 4.6.4)
 _START_OF_SCAN, _APP1 = 0xDA, 0xE1
 
 
@@ -42,6 +42,22 @@ def files_below(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> list[Path]
     return sorted(found, key=natural_key)
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that is no possible one, e.g. far too long, is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_dir(path: Path) -> bool:
+    """Whether there is such a folder."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def upright_size(file: Path) -> tuple[int, int]:
     """(width, height) in px of the picture as ``read_image`` gives it; mostly from its header alone.
 
@@ -61,7 +77,7 @@ def upright_size(file: Path) -> tuple[int, int]:
     if size is None or _orientation_needs_decoding(head):
         image = read_image(file)
         return image.shape[1], image.shape[0]
-    turned = head.startswith(b"\xff\xd8") and _jpeg_orientation(head) >= _TURNED
+    turned = head.startswith(b"\xff\xd8") and _jpeg_orientation(head) in _TURNED
     return (size.height, size.width) if turned else (size.width, size.height)
 
 

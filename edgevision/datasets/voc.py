@@ -3,7 +3,7 @@
 Pixels count from 1 in VOC, and ``xmax``, ``ymax`` name the last pixel inside: a box over a whole picture of 200x200
 is 1, 1, 200, 200, and so it stands in VOC's own files and in NEU-DET's (coordinates from 1 to 200). Here edges count
 from 0 and the right and lower one lie behind the last pixel, so ``x1 = xmin - 1``, ``y1 = ymin - 1``, ``x2 = xmax``,
-``y2 = ymax``. Many converters leave the 1 out; their boxes are a pixel smaller at the left and the top.
+``y2 = ymax``. Many converters leave the 1 out; a 0 in their files is read as 1, with a warning.
 
 Folders: ``Annotations`` or ``annotations_voc`` beside ``JPEGImages`` or ``images``, also one such pair in each of
 ``train``, ``valid``, ``test``; ``ImageSets/Main/SPLIT.txt``. Classes are those of ``classes.txt`` where it is there,
@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 from edgevision.datasets.base import SPLITS, DataSet
 from edgevision.datasets.pictures import files_below
 from edgevision.datasets.reading import Findings, Raw, assemble, by_stem, child, split_of
-from edgevision.datasets.texts import Element, class_file, lines_of, numbers, plain, read_xml
+from edgevision.datasets.texts import Element, class_file, decimals, lines_of, numbers, plain, read_xml
 from edgevision.datasets.writing import Placed, put
 from edgevision.errors import DatasetError
 
@@ -66,6 +66,7 @@ class _Reader:
         self._path = path
         self._findings = Findings()
         self._names: list[str] = []
+        self._from_zero: list[str] = []
         file = path / CLASSES
         self._classes = class_file(file) if file.is_file() else None
 
@@ -78,6 +79,9 @@ class _Reader:
             first = f"; the first problem: {self._findings.found[0]}" if self._findings.found else ""
             msg = f"{self._path}: no object has a name, so there are no classes; list them in {CLASSES}{first}"
             raise DatasetError(msg)
+        if self._from_zero:
+            text = f"{len(self._from_zero)} boxes begin at 0, though VOC counts from 1; they are read as if from 1"
+            self._findings.warning("counts_from_0", self._from_zero[0], text)
         index = {name: number for number, name in enumerate(classes)}
         for raw in raws:
             raw.label = [index[self._names[number]] for number in raw.label]
@@ -118,7 +122,9 @@ class _Reader:
             self._findings.error("bad_label", where, f"`bndbox` must hold the numbers {', '.join(_SIDES)}")
         else:
             x1, y1, x2, y2 = values
-            raw.add((x1 - 1, y1 - 1, x2, y2), len(self._names), where)
+            if 0 in {x1, y1}:
+                self._from_zero.append(where)
+            raw.add((x1 - 1 if x1 else 0, y1 - 1 if y1 else 0, x2, y2), len(self._names), where)
             self._names.append(name)
 
     def _with_splits(self, raws: Sequence[Raw]) -> list[Raw]:
@@ -170,7 +176,7 @@ def _xml(item: Placed, classes: Sequence[str]) -> str:
         f"\t<size><width>{width}</width><height>{height}</height><depth>3</depth></size>",
         "\t<segmented>0</segmented>",
     ]
-    for label, (x1, y1, x2, y2) in zip(item.sample.label, item.sample.xyxy.astype(float), strict=True):
+    for label, (x1, y1, x2, y2) in zip(item.sample.label, decimals(item.sample.xyxy), strict=True):
         values = zip(_SIDES, (x1 + 1, y1 + 1, x2, y2), strict=True)
         box = "".join(f"<{side}>{plain(value)}</{side}>" for side, value in values)
         about = "<pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult>"

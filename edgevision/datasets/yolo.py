@@ -12,18 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from edgevision.datasets.base import SPLITS, DataSet, Sample
-from edgevision.datasets.pictures import files_below
+from edgevision.datasets.pictures import files_below, is_dir, is_file
 from edgevision.datasets.reading import Box, Findings, Raw, assemble, child, split_of
-from edgevision.datasets.texts import class_file, class_names, lines_of, numbers, read_yaml
+from edgevision.datasets.texts import class_file, class_names, decimals, lines_of, numbers, plain, read_yaml
 from edgevision.datasets.writing import Placed, put
 from edgevision.errors import DatasetError
 from edgevision.sources.images import SUFFIXES
 
 CLASSES = "classes.txt"
 _BOX, _TRIANGLE = 4, 6  # numbers after the class
+_DIGITS = 12  # of a share that has no end: gives back the float32 pixels
 _NO_LABELS = frozenset({CLASSES, *(f"{split}.txt" for split in SPLITS)})
 
 
@@ -85,6 +84,8 @@ class _Described:
         if "kpt_shape" in self._keys:
             raise DatasetError(f"{self._where('kpt_shape')}: labels of poses are not read, boxes and polygons are")
         classes = self._classes()
+        if not any(self._keys.get(split) for split in SPLITS):
+            raise DatasetError(f"{self._file}: names no pictures: give folders or lists as `train`, `val` or `test`")
         entries = [
             (split, file, _label_file(file))
             for split in SPLITS
@@ -98,7 +99,7 @@ class _Described:
     def _base(self) -> Path:
         folder = self._file.parent
         given = self._keys.get("path")
-        if given is None or (folder / str(given)).is_dir():
+        if given is None or is_dir(folder / str(given)):
             return folder / str(given or "")
         self._findings.warning(
             "moved", self._where("path"), f"there is no folder {given}; the folder of this file is used instead"
@@ -108,7 +109,7 @@ class _Described:
     def _classes(self) -> tuple[str, ...]:
         names, where = self._keys.get("names"), self._where("names")
         if isinstance(names, Mapping):
-            if sorted(names, key=str) != sorted(range(len(names)), key=str):
+            if any(isinstance(key, bool) for key in names) or set(names) != set(range(len(names))):
                 raise DatasetError(f"{where}: the keys of `names` must be 0, 1, 2, ... without gaps")
             names = [names[index] for index in range(len(names))]
         if not isinstance(names, list):
@@ -119,14 +120,16 @@ class _Described:
 
     def _pictures(self, split: str, given: Any) -> Iterable[Path]:  # noqa: ANN401 - YAML is anything
         for item in given if isinstance(given, list) else [] if given is None else [given]:
-            place = self._root / str(item)
-            if not place.exists() and str(item).startswith("../"):
-                place = self._root / str(item)[3:]  # Roboflow's files count from a folder further down
-            if place.is_dir():
+            if not isinstance(item, str):
+                raise DatasetError(f"{self._where(split)}: `{split}` must name folders or lists of pictures")
+            place = self._root / item
+            if not (is_dir(place) or is_file(place)) and item.startswith("../"):
+                place = self._root / item[3:]  # Roboflow's files count from a folder further down
+            if is_dir(place):
                 yield from files_below(place)
-            elif place.is_file() and place.suffix == ".txt":
+            elif is_file(place) and place.suffix == ".txt":
                 yield from self._listed(place)
-            elif place.is_file() and place.suffix.lower() in SUFFIXES:
+            elif is_file(place) and place.suffix.lower() in SUFFIXES:
                 yield place
             else:
                 self._findings.error("missing", self._where(split), f"`{split}` names {item}, which is not there")
@@ -139,7 +142,7 @@ class _Described:
                 self._findings.error("outside_root", where, f"{line} leads out of the data set's folder by `..`")
                 continue
             places = [file.parent / name, self._root / name]
-            found = next((place for place in places if place.is_file()), None)
+            found = next((place for place in places if is_file(place)), None)
             if found is None:
                 self._findings.error("no_picture", where, f"there is no picture {line}")
             else:
@@ -159,9 +162,12 @@ def _collect(
     root: Path, classes: Sequence[str], entries: Sequence[tuple[str, Path, Path]], findings: Findings
 ) -> DataSet:
     raws = []
+    owner: dict[Path, Path] = {}
     for split, picture, label in entries:
         raw = Raw(picture, split)
-        if label.is_file():
+        if owner.setdefault(label, picture).name != picture.name:
+            findings.warning("shared_label", picture, f"has the label file of {owner[label].name}, {label}")
+        if is_file(label):
             _read_labels(label, raw, len(classes), findings)
         else:
             findings.warning("no_label", picture, f"has no label file {label}; it is taken to show nothing")
@@ -191,8 +197,7 @@ def _read_labels(file: Path, raw: Raw, classes: int, findings: Findings) -> None
         return
     for where, line in lines:
         first, *rest = line.split()
-        values = numbers(rest)
-        index = numbers([first])
+        values, index = numbers(rest), numbers([first])
         if values is None or index is None or not index[0].is_integer():
             findings.error("bad_label", where, f"expected a class and numbers, got {line[:60]!r}")
         elif not 0 <= index[0] < classes:
@@ -237,13 +242,10 @@ def place(item: Placed) -> str:
     return str(PurePosixPath("images", item.split, item.name))
 
 
-def _share(value: float) -> str:
-    return f"{value:.10f}".rstrip("0").rstrip(".")
-
-
 def _lines(sample: Sample) -> str:
-    scale = np.array([*sample.size, *sample.size], np.float64)
-    shares = sample.xyxy.astype(np.float64) / scale
-    centred = np.concatenate([(shares[:, :2] + shares[:, 2:]) / 2, shares[:, 2:] - shares[:, :2]], axis=1)
-    rows = zip(sample.label, centred, strict=True)
-    return "".join(f"{label} {' '.join(_share(value) for value in row)}\n" for label, row in rows)
+    width, height = sample.size
+    lines = []
+    for label, (x1, y1, x2, y2) in zip(sample.label, decimals(sample.xyxy), strict=True):
+        shares = (x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height
+        lines.append(f"{label} {' '.join(plain(share, _DIGITS) for share in shares)}\n")
+    return "".join(lines)
