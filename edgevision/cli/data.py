@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgevision.datasets.base import DataSet
     from edgevision.datasets.check import Checked
     from edgevision.datasets.fix import Action
-    from edgevision.datasets.plots import Shown
+    from edgevision.datasets.plots import Vary
 
 app = typer.Typer(help="Labelled pictures: check, split, stats, preview, convert, fingerprint.", no_args_is_help=True)
 
@@ -47,9 +47,13 @@ def check(  # noqa: PLR0913 - one a command-line option
     from edgevision.datasets import check as checking
     from edgevision.datasets.fix import fixed
     from edgevision.datasets.formats import write_dataset
+    from edgevision.datasets.split import group_names
 
     data, name = _read(path, format_, columns)
     settings = checking.CheckSettings(image_size, group_pattern, group_column, near_bits)
+    if fix is not None:
+        _can_write(fix, data)
+    group_names(data, group_pattern, group_column)  # what is wrong with them is told before the long work
     with counted("pictures read", len(checking.files_to_read(data)), quiet=as_json) as each:
         checked = checking.check(data, settings, each)
     summary = {**_head(path, name, data), "errors": checked.count("error"), "warnings": checked.count("warning")}
@@ -57,7 +61,7 @@ def check(  # noqa: PLR0913 - one a command-line option
         print_checked(checked, summary, everything=show_all)
     actions: list[Action] = []
     if fix is not None:
-        cleaned, actions = fixed(checked, near_bits)
+        cleaned, actions = fixed(checked, settings)
         with counted("pictures written", len(cleaned), quiet=as_json) as each:
             write_dataset(cleaned, fix, name, link=link, each=each)
         if not as_json:
@@ -90,19 +94,21 @@ def split(  # noqa: PLR0913 - one a command-line option
     as_json: bool = _JSON,
 ) -> None:
     """Divide into train, val and test: whole groups only, and each class with its share."""
-    from edgevision.cli.data_output import counted, finding_json, print_shares
+    from edgevision.cli.data_output import counted, finding_json, print_shares, say_left_out
     from edgevision.datasets.formats import write_dataset
     from edgevision.datasets.split import shares
     from edgevision.datasets.split import split as divide
 
     settings = _split_settings(ratio, assign, group_pattern, group_column, seed)
     data, name = _read(path, format_, columns)
+    _can_write(out, data)
     divided = divide(data, settings)
     with counted("pictures written", len(divided), quiet=as_json) as each:
         write_dataset(divided, out, to or name, link=link, each=each)
     parts = shares(divided)
     if not as_json:
-        print_shares(divided, parts, out)
+        print_shares(divided, parts, len(data.findings), out)
+        say_left_out(data, path)
         return
     rows = [
         {
@@ -164,9 +170,7 @@ def preview(
     if out.suffix.lower() != ".png":
         raise DatasetError(f"{out}: a preview is a PNG file; name it so")
     data, _ = _read(path, format_, columns)
-    shown = chosen(data, count, seed)
-    if augment is not None:
-        shown = _varied(shown, augment, seed)
+    shown = chosen(data, count, seed, None if augment is None else _pipeline(augment))
     write_sheet(shown, data.classes, out)
     typer.echo(f"{len(shown)} of {len(data)} pictures in {out}")
 
@@ -183,10 +187,11 @@ def convert(
     as_json: bool = _JSON,
 ) -> None:
     """Write a data set in another format; splits and columns are kept."""
-    from edgevision.cli.data_output import counted
+    from edgevision.cli.data_output import counted, say_left_out
     from edgevision.datasets.formats import write_dataset
 
     data, name = _read(path, format_, columns)
+    _can_write(out, data)
     with counted("pictures written", len(data), quiet=as_json) as each:
         write_dataset(data, out, to, link=link, each=each)
     left_out = sum(finding.severity == "error" for finding in data.findings)
@@ -194,8 +199,7 @@ def convert(
         typer.echo(json.dumps({**_head(path, name, data), "to": to, "out": str(out), "left_out": left_out}))
         return
     typer.echo(f"{len(data)} pictures, {sum(data.counts())} boxes: {name} to {to} in {out}")
-    if left_out:
-        typer.echo(f"{left_out} that could not be read are left out: edgevision data check {path}")
+    say_left_out(data, path)
 
 
 @app.command()
@@ -212,6 +216,7 @@ def fuse(
     from edgevision.datasets.fuse import fuse_dataset
 
     data, name = _read(path, format_, columns)
+    _can_write(out, data)
     with counted("pictures fused", len(data), quiet=as_json) as each:
         count = fuse_dataset(data, out, each)
     if as_json:
@@ -225,26 +230,23 @@ def fingerprint(
     path: Path = _PATH, *, format_: str = _FORMAT, columns: Path | None = _COLUMNS, as_json: bool = _JSON
 ) -> None:
     """Print one number for pictures, classes, boxes and splits, whatever the format, the names and their order."""
-    from edgevision.cli.data_output import counted
+    from edgevision.cli.data_output import counted, say_left_out
     from edgevision.datasets.fingerprint import fingerprint as compute
 
     data, name = _read(path, format_, columns)
     with counted("pictures read", len(data), quiet=as_json) as each:
         digest = compute(data, each)
+    say_left_out(data, path)
     typer.echo(json.dumps({**_head(path, name, data), "fingerprint": digest}) if as_json else digest)
 
 
-def _varied(shown: list[Shown], augment: str, seed: int) -> list[Shown]:
-    from dataclasses import replace
+def _pipeline(augment: str) -> Vary:
+    try:
+        from edgevision.training.augment import load_pipeline
 
-    from edgevision.training.augment import load_pipeline
-
-    pipeline = load_pipeline(augment)
-    out = []
-    for number, item in enumerate(shown):
-        image, xyxy, label = pipeline.apply(item.image, item.xyxy, item.label, seed + number)
-        out.append(replace(item, image=image, xyxy=xyxy, label=label))
-    return out
+        return load_pipeline(augment).apply
+    except ImportError as exc:
+        raise DatasetError('variations need albumentations: pip install "edgevision[data]"') from exc
 
 
 def _read(path: Path, format_: str, columns: Path | None) -> tuple[DataSet, str]:
@@ -252,6 +254,13 @@ def _read(path: Path, format_: str, columns: Path | None) -> tuple[DataSet, str]
 
     name = detect(path) if format_ == AUTO else format_
     return read_dataset(path, name, columns), name
+
+
+def _can_write(out: Path, data: DataSet) -> None:
+    from edgevision.datasets.writing import must_be_new, must_be_outside
+
+    must_be_new(out)
+    must_be_outside(out, data)
 
 
 def _head(path: Path, name: str, data: DataSet) -> dict[str, Any]:

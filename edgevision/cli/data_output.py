@@ -55,7 +55,7 @@ def finding_json(finding: Finding) -> dict[str, str]:
 def print_checked(checked: Checked, summary: dict[str, Any], *, everything: bool) -> None:
     """A row a kind of finding, errors first, with some examples."""
     console, root = Console(), checked.data.root
-    console.print(_summary(summary), highlight=False)
+    console.print(_summary(summary), highlight=False, soft_wrap=True)
     by_kind: defaultdict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in checked.findings:
         by_kind[finding.severity, finding.kind].append(finding)
@@ -98,8 +98,16 @@ def show_actions(actions: Sequence[Action], cleaned: DataSet, folder: Path, *, e
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_shares(data: DataSet, parts: Sequence[SplitShare], out: Path) -> None:
-    """Pictures and boxes of each split, and how far its classes are from the whole."""
+def say_left_out(data: DataSet, path: Path) -> None:
+    """How much of a data set could not be read, on stderr."""
+    left_out = sum(finding.severity == "error" for finding in data.findings)
+    if left_out:
+        text = f"{_number(left_out, 'error')} while reading, left out: see edgevision data check {path}"
+        Console(stderr=True).print(f"[red]warning[/] {escape(_printable(text))}", highlight=False, soft_wrap=True)
+
+
+def print_shares(data: DataSet, parts: Sequence[SplitShare], known: int, out: Path) -> None:
+    """Pictures and boxes of each split, how far its classes are from the whole, and findings after the first ``known``."""
     console = Console()
     table = Table("class", *(part.split for part in parts), "all")
     for column in table.columns[1:]:
@@ -113,22 +121,23 @@ def print_shares(data: DataSet, parts: Sequence[SplitShare], out: Path) -> None:
     console.print(
         "in brackets: share of the class in the split less its share in all, in per cent points", highlight=False
     )
-    for finding in data.findings:
-        console.print(f"[{_COLOUR[finding.severity]}]{finding.severity}[/] {escape(str(finding))}", highlight=False)
+    for finding in data.findings[known:]:
+        console.print(f"[{_COLOUR[finding.severity]}]{finding.severity}[/] {escape(finding.message)}", highlight=False)
     console.print(f"written to {out}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_stats(data: DataSet, stats: Stats, plots: Sequence[Path]) -> None:
     """Counts by class and split, then sizes and brightness."""
     console = Console()
-    table = Table("", *(part.name for part in stats.parts))
+    shown = stats.parts if len(stats.parts) > 2 else stats.parts[-1:]  # noqa: PLR2004 - one part is all
+    table = Table("", *(part.name for part in shown))
     for column in table.columns[1:]:
         column.justify = "right"
-    table.add_row("pictures", *(str(part.pictures) for part in stats.parts))
-    table.add_row("without boxes", *(str(part.empty) for part in stats.parts))
-    table.add_row("boxes", *(str(sum(part.boxes.values())) for part in stats.parts), end_section=True)
+    table.add_row("pictures", *(str(part.pictures) for part in shown))
+    table.add_row("without boxes", *(str(part.empty) for part in shown))
+    table.add_row("boxes", *(str(sum(part.boxes.values())) for part in shown), end_section=True)
     for name in data.classes:
-        table.add_row(escape(name), *(str(part.boxes[name]) for part in stats.parts))
+        table.add_row(escape(name), *(str(part.boxes[name]) for part in shown))
     console.print(table)
     spread = Table("", *("least", *(f"{100 * value:g} %" for value in QUANTILES[1:-1]), "most"))
     for column in spread.columns[1:]:
@@ -157,7 +166,7 @@ def _summary(summary: dict[str, Any]) -> str:
     classes = summary["classes"]
     names = ", ".join(classes[:8]) + (f", and {len(classes) - 8} more" if len(classes) > 8 else "")  # noqa: PLR2004
     counts = f"{_number(summary['pictures'], 'picture')}, {_number(summary['boxes'], 'box', 'boxes')}"
-    return escape(f"{summary['path']} ({summary['format']}): {counts}, {len(classes)} classes: {names}")
+    return escape(_printable(f"{summary['path']} ({summary['format']}): {counts}, {len(classes)} classes: {names}"))
 
 
 def _number(count: int, one: str, many: str = "") -> str:
@@ -166,7 +175,12 @@ def _number(count: int, one: str, many: str = "") -> str:
 
 def _short(text: str, root: Path) -> str:
     """Names relative to the data set's folder."""
-    return escape(text.replace(f"{root}/", "")) if str(root) != "." else escape(text)
+    return escape(_printable(text.replace(f"{root}/", "") if str(root) != "." else text))
+
+
+def _printable(text: str) -> str:
+    """A name whose bytes are no UTF-8 with those bytes as numbers."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _off(share: float) -> str:

@@ -92,8 +92,12 @@ def files_to_read(data: DataSet) -> list[Path]:
 
 def _pictures(samples: Iterable[Sample], measured: dict[Path, Measured]) -> Iterator[Finding]:
     for sample in samples:
-        if measured[sample.file].error:
-            yield Finding("unreadable", "error", str(sample.file), measured[sample.file].error)
+        picture = measured[sample.file]
+        if picture.error:
+            yield Finding("unreadable", "error", str(sample.file), picture.error)
+        elif picture.size != sample.size:
+            sizes = f"{picture.size[0]}x{picture.size[1]}, by its header {sample.size[0]}x{sample.size[1]}"
+            yield Finding("size", "error", str(sample.file), f"the decoded picture is {sizes}")
         if sample.template is None:
             continue
         template = measured[sample.template]
@@ -126,6 +130,12 @@ def twins(sample: Sample) -> list[tuple[int, int]]:
         if sample.label[row] == sample.label[column] and row not in found:
             found.setdefault(column, row)
     return [(kept, surplus) for surplus, kept in found.items()]
+
+
+def same_boxes(first: Sample, second: Sample) -> bool:
+    """Whether two samples have the same labels, in whatever order."""
+    boxes = [sorted(zip(item.label.tolist(), item.xyxy.round(1).tolist(), strict=True)) for item in (first, second)]
+    return boxes[0] == boxes[1]
 
 
 def where_of(sample: Sample, index: int) -> str:
@@ -172,6 +182,8 @@ def _duplicates(
 def _duplicate(data: DataSet, kind: str, first: Sample, second: Sample, pair: Pair) -> Finding:
     what = "is the same file as" if kind == "exact_duplicate" else "seems to be the same shot as"
     bits = f" ({pair.bits} of 256 bits differ)" if kind == "near_duplicate" else ""
+    if kind == "exact_duplicate" and not same_boxes(first, second):
+        what = "is labelled otherwise than the same file"
     across = first.split != second.split
     splits = f", in {second.split or 'no split'} and in {first.split or 'no split'}" if across else ""
     return Finding(

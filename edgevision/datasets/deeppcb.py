@@ -37,6 +37,7 @@ class _Layout:
     pictures: Mapping[str, Path]
     templates: Mapping[str, Path]
     labels: Mapping[str, Path]
+    surplus: Sequence[Path] = ()
 
 
 def is_one(path: Path) -> bool:
@@ -74,6 +75,8 @@ def read(path: Path) -> DataSet:
         raws.append(raw)
     if not layout.templates:
         findings.warning("no_template", path, "has no templates")
+    for picture in layout.surplus:
+        findings.error("name_twice", picture, "another picture has the same ID; this one is left out")
     for name in sorted(layout.labels.keys() - layout.pictures.keys()):
         findings.error("no_picture", layout.labels[name], "is a label file without a picture")
     return assemble(path, classes, raws, findings)
@@ -82,10 +85,13 @@ def read(path: Path) -> DataSet:
 def _flat(path: Path) -> _Layout:
     pictures, templates = child(path, "images"), child(path, "templates")
     labels = child(path, "labels_orig", "labels")
+    files = files_below(pictures) if pictures else []
+    known = by_stem(files)
     return _Layout(
-        by_stem(files_below(pictures)) if pictures else {},
+        known,
         by_stem(files_below(templates)) if templates else {},
         by_stem(files_below(labels, _TEXT)) if labels else {},
+        [file for file in files if known[file.stem] != file],
     )
 
 

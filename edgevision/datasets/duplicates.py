@@ -59,7 +59,11 @@ def near_pairs(measured: Sequence[Measured], splits: Sequence[str], most_bits: i
     if not measured:
         return []
     found: dict[tuple[int, int], int] = {}
-    for row, column, bits in _candidates(measured, np.unique(splits, return_inverse=True)[1], most_bits):
+    # Of equally near ones only some are looked at; which ones must not depend on names and order.
+    order = sorted(range(len(measured)), key=lambda index: (measured[index].sha256, splits[index]))
+    sorted_splits = np.unique([splits[index] for index in order], return_inverse=True)[1]
+    for first, second, bits in _candidates([measured[index] for index in order], sorted_splits, most_bits):
+        row, column = order[first], order[second]
         pair = (min(row, column), max(row, column))
         if pair not in found and measured[row].sha256 != measured[column].sha256:
             found[pair] = bits

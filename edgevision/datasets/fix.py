@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from edgevision.datasets.base import SPLITS, DataSet, Sample
-from edgevision.datasets.check import Checked, clipped, degenerate, twins, where_of
+from edgevision.datasets.base import SPLITS, DataSet, Finding, Sample
+from edgevision.datasets.check import (
+    OUTSIDE_PX,
+    Checked,
+    CheckSettings,
+    clipped,
+    degenerate,
+    same_boxes,
+    twins,
+    where_of,
+)
 from edgevision.datasets.duplicates import Pair, exact_pairs, near_pairs
 from edgevision.datasets.measure import Measured
+from edgevision.datasets.split import group_names
+from edgevision.errors import DatasetError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +41,63 @@ class Action:
     why: str
 
 
-def fixed(checked: Checked, near_bits: int) -> tuple[DataSet, list[Action]]:
-    """The data set without its errors, and what that took. Groups that straddle splits stay: divide anew for that.
+def fixed(checked: Checked, settings: CheckSettings) -> tuple[DataSet, list[Action]]:
+    """The data set without its errors, and what that took.
 
     Of pictures that are there twice the one in test or else val stays, so that what is measured there stays
     comparable; within a split the first one. Near duplicates are dropped across splits only. Labels that could not be
-    read are gone, since they never became part of the data set.
+    read are gone, since they never became part of the data set. A group that is in several splits moves to the one
+    that has most of it.
+
+    Args:
+        checked: The data set and what was found.
+        settings: Those of the check.
+
+    Raises:
+        DatasetError: Not one picture is left, or moving groups would empty a split: it must be divided anew.
     """
-    actions = [Action("label left out", f.where, f.message) for f in checked.data.findings if f.severity == "error"]
+    actions = [Action(_left_out(f), f.where, f.message) for f in checked.data.findings if f.severity == "error"]
     samples = []
     for sample in checked.data.samples:
-        if checked.measured[sample.file].error:
-            actions.append(Action("picture dropped", str(sample.file), checked.measured[sample.file].error))
+        measured = checked.measured[sample.file]
+        if measured.error or measured.size != sample.size:
+            why = measured.error or "its header has another size"
+            actions.append(Action("picture dropped", str(sample.file), why))
         else:
             samples.append(_cleaned(sample, len(checked.data.classes), checked.measured, actions))
-    samples = _without_duplicates(checked.data, samples, checked.measured, near_bits, actions)
+    samples = _regrouped(checked.data, samples, settings, actions)
+    samples = _without_duplicates(checked.data, samples, checked.measured, settings.near_bits, actions)
+    if not samples:
+        raise DatasetError(f"{checked.data.root}: not one picture is left; the first reason: {actions[0].why}")
     return replace(checked.data, samples=tuple(samples), findings=()), actions
+
+
+def _left_out(finding: Finding) -> str:
+    return "picture dropped" if finding.kind in {"unreadable", "size"} else f"left out: {finding.kind}"
+
+
+def _regrouped(data: DataSet, samples: list[Sample], settings: CheckSettings, actions: list[Action]) -> list[Sample]:
+    """Every group in one split."""
+    if settings.group_pattern is None and settings.group_column is None:
+        return samples
+    names = group_names(replace(data, samples=tuple(samples)), settings.group_pattern, settings.group_column)
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for name, sample in zip(names, samples, strict=True):
+        counts[name][sample.split] += 1
+    home = {
+        name: max(inside, key=lambda split, inside=inside: (inside[split], _rank(split)))  # type: ignore[misc]
+        for name, inside in counts.items()
+    }
+    if emptied := {sample.split for sample in samples} - set(home.values()):
+        text = f"with each group in one split, nothing is left in {', '.join(sorted(emptied)) or 'none'}"
+        raise DatasetError(f"{data.root}: {text}; divide it anew with `edgevision data split`")
+    out = []
+    for name, sample in zip(names, samples, strict=True):
+        out.append(replace(sample, split=home[name]))
+        if sample.split != home[name]:
+            why = f"from {sample.split or 'no split'} to {home[name] or 'no split'}, where most of {name} is"
+            actions.append(Action("picture moved", str(sample.file), why))
+    return out
 
 
 def _cleaned(sample: Sample, classes: int, measured: dict[Path, Measured], actions: list[Action]) -> Sample:
@@ -64,7 +117,7 @@ def _cleaned(sample: Sample, classes: int, measured: dict[Path, Measured], actio
             actions.append(Action("box dropped", where, "the same box is there already"))
         else:
             keep.append(index)
-            if (xyxy[index] != sample.xyxy[index]).any():
+            if np.abs(xyxy[index] - sample.xyxy[index]).max() > OUTSIDE_PX:
                 actions.append(Action("box clipped", where, "it reached out of the picture"))
     origins = tuple(sample.origins[index] for index in keep) if sample.origins else ()
     chosen = np.array(keep, np.int64)
@@ -94,14 +147,17 @@ def _drop(data: DataSet, samples: list[Sample], pairs: Sequence[Pair], why: str,
         first, second = stands_for[pair.first], stands_for[pair.second]
         if first in gone or second in gone:
             continue
-        drop, keep = (first, second) if _rank(samples[second]) > _rank(samples[first]) else (second, first)
+        better = _rank(samples[second].split) > _rank(samples[first].split)
+        drop, keep = (first, second) if better else (second, first)
         gone.add(drop)
         if why == "the same file":
             stands_for[pair.first] = keep
         reason = f"{why} is kept as {data.name(samples[keep].file)}"
+        if not same_boxes(samples[drop], samples[keep]):
+            reason += ", which is labelled otherwise"
         actions.append(Action("picture dropped", str(samples[drop].file), reason))
     return [sample for index, sample in enumerate(samples) if index not in gone]
 
 
-def _rank(sample: Sample) -> int:
-    return SPLITS.index(sample.split) if sample.split else -1
+def _rank(split: str) -> int:
+    return SPLITS.index(split) if split else -1

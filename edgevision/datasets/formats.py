@@ -111,10 +111,12 @@ def write_dataset(
         each: Called after every picture.
 
     Raises:
-        DatasetError: The folder is there already or cannot be written.
+        DatasetError: The folder is there already or cannot be written, or there is no picture at all.
     """
     if format not in _WRITE:
         raise DatasetError(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
+    if not data.samples:
+        raise DatasetError(f"{folder}: there is no picture to be written")
     items = placed(data)
     with new_folder(folder) as fresh:
         names = [_PLACE[format](item) for item in items]

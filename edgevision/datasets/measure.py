@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 
 from edgevision.errors import DatasetError, ImageError
-from edgevision.sources.images import read_image
+from edgevision.sources.imageheader import picture_size
+from edgevision.sources.images import BYTES_OF_A_PIXEL, MAX_PIXELS, read_image
+from edgevision.sources.jpeg import damaged
 from edgevision.types import BoolArray, Image
 
 HASH_SIDE = 16  # 256 bits; 64 do not tell the places of one board design apart
@@ -50,6 +52,8 @@ def measure(file: Path) -> Measured:
     from PIL import Image as PilImage
 
     try:
+        if _damaged(file):
+            raise ImageError(f"{file}: is damaged inside: it can be decoded only in part")
         grey = cv2.cvtColor(read_image(file), cv2.COLOR_BGR2GRAY)
         digest = sha256(file)
     except ImageError as exc:
@@ -57,6 +61,19 @@ def measure(file: Path) -> Measured:
     thumb = np.asarray(cv2.resize(grey, (THUMB_SIDE, THUMB_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     bits = np.asarray(imagehash.phash(PilImage.fromarray(thumb), hash_size=HASH_SIDE).hash, np.bool_).ravel()
     return Measured(digest, (grey.shape[1], grey.shape[0]), bits, thumb, float(grey.mean()))
+
+
+def _damaged(file: Path) -> bool:
+    """Whether a JPEG that is complete by its ends is not so inside; everything else is left to the decoder."""
+    try:
+        with file.open("rb") as stream:
+            if stream.read(2) != b"\xff\xd8" or file.stat().st_size > BYTES_OF_A_PIXEL * MAX_PIXELS:
+                return False
+            data = b"\xff\xd8" + stream.read()
+    except OSError:
+        return False
+    size = picture_size(data)
+    return size is not None and size.complete and size.width * size.height <= MAX_PIXELS and damaged(data)
 
 
 def measure_all(files: Sequence[Path], each: Callable[[], None] | None = None) -> dict[Path, Measured]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edgevision.datasets.base import DataSet, Sample
+from edgevision.datasets.check import clipped, degenerate
 from edgevision.datasets.stats import PartStats, boxes_of
 from edgevision.errors import DatasetError, ImageError
 from edgevision.sources.images import read_image
@@ -20,7 +23,10 @@ from edgevision.types import FloatArray, Image, IntArray
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+
+Vary = Callable[[Image, FloatArray, IntArray, int], tuple[Image, FloatArray, IntArray]]
 
 _CELL_PX = 480
 _GRID = 48  # cells of the heat map on each side
@@ -75,18 +81,29 @@ def write_sheet(shown: Sequence[Shown], classes: Sequence[str], file: Path) -> N
     figure = _figure(3 * columns, 3.2 * rows + 0.5)
     for index, item in enumerate(shown):
         axes = figure.add_subplot(rows, columns, index + 1)
-        axes.set_title(item.title, fontsize=7)
+        axes.set_title(_text(item.title), fontsize=7)
         axes.set_axis_off()
         _show(axes, item)
     used = sorted({int(label) for item in shown for label in item.label})
     handles = [_patch(label) for label in used]
     if handles:
-        figure.legend(handles, [classes[label] for label in used], loc="outside lower center", ncols=min(6, len(used)))
+        names = [_text(classes[label]) for label in used]
+        figure.legend(handles, names, loc="outside lower center", ncols=min(6, len(used)))
     _saved(figure, file)
 
 
-def chosen(data: DataSet, count: int, seed: int = 0) -> list[Shown]:
-    """So many readable pictures by chance, the class that was seen least so far first."""
+def chosen(data: DataSet, count: int, seed: int = 0, vary: Vary | None = None) -> list[Shown]:
+    """So many readable pictures by chance, the class that was seen least so far first.
+
+    Args:
+        data: The data set.
+        count: The most pictures.
+        seed: Decides which.
+        vary: Makes another picture of each, given its boxes without those that lie outside, and a seed.
+
+    Raises:
+        DatasetError: Not one picture can be read.
+    """
     left = [data.samples[index] for index in np.random.default_rng(seed).permutation(len(data))]
     seen = np.zeros(len(data.classes), np.int64)
     out: list[Shown] = []
@@ -99,10 +116,25 @@ def chosen(data: DataSet, count: int, seed: int = 0) -> list[Shown]:
             continue
         seen += np.bincount(sample.label, minlength=len(seen))[: len(seen)]
         name = data.name(sample.file)
-        out.append(Shown(f"{sample.split}: {name}" if sample.split else name, image, sample.xyxy, sample.label))
+        xyxy, label = sample.xyxy, sample.label
+        if vary is not None:
+            inside = clipped(xyxy, sample.size)
+            sound = ~degenerate(inside)
+            image, xyxy, label = vary(image, inside[sound], label[sound], seed + len(out))
+        out.append(_shrunk(Shown(f"{sample.split}: {name}" if sample.split else name, image, xyxy, label)))
     if not out:
         raise DatasetError(f"{data.root}: no picture can be read")
     return out
+
+
+def _shrunk(item: Shown) -> Shown:
+    """As large as it is shown, so that a hundred large pictures do not fill the memory."""
+    height, width = item.image.shape[:2]
+    scale = _CELL_PX / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(item.image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
+    factor = np.array([size[0] / width, size[1] / height] * 2, np.float32)
+    return replace(item, image=np.asarray(small, np.uint8), xyxy=item.xyxy * factor)
 
 
 def _with_rarest(samples: Sequence[Sample], seen: IntArray) -> Sample:
@@ -115,14 +147,15 @@ def _with_rarest(samples: Sequence[Sample], seen: IntArray) -> Sample:
 
 def _show(axes: Axes, item: Shown) -> None:
     from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import Normal, Stroke
 
     height, width = item.image.shape[:2]
-    scale = _CELL_PX / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(item.image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
-    axes.imshow(small[..., ::-1], extent=(0, width, height, 0))
+    axes.imshow(item.image[..., ::-1], extent=(0, width, height, 0))
+    halo = [Stroke(linewidth=2.6, foreground="white"), Normal()]  # a dark colour is not seen on a dark picture
     for (x1, y1, x2, y2), label in zip(item.xyxy.astype(float), item.label, strict=True):
-        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, linewidth=1.2, edgecolor=_colour(int(label))))
+        box = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, linewidth=1.4, edgecolor=_colour(int(label)))
+        box.set_path_effects(halo)
+        axes.add_patch(box)
 
 
 def _class_counts(data: DataSet, parts: Sequence[PartStats]) -> Figure:
@@ -134,7 +167,7 @@ def _class_counts(data: DataSet, parts: Sequence[PartStats]) -> Figure:
         counts = [part.boxes[name] for name in data.classes]
         bars = axes.barh(rows + (index - (len(parts) - 1) / 2) * thick, counts, thick * 0.9, label=part.name)
         axes.bar_label(bars, padding=3, fontsize=8)
-    axes.set_yticks(rows, data.classes)
+    axes.set_yticks(rows, [_text(name) for name in data.classes])
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.set(title="Boxes by class", xlabel="boxes")
@@ -148,15 +181,19 @@ def _box_sizes(data: DataSet) -> Figure:
     boxes, _ = boxes_of(data)
     label = np.concatenate([np.zeros(0, np.int64), *(sample.label for sample in data.samples)])
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.1)
+    one_px = np.maximum(sides, 1)
     figure = _figure(9, 4.2)
     left, right = figure.subplots(1, 2)
     pick = np.random.default_rng(0).permutation(len(boxes))[:_SCATTER_MOST]
     colours = [_colour(int(index)) for index in label[pick]]
-    left.scatter(sides[pick, 0], sides[pick, 1], s=5, c=colours, alpha=0.5, linewidths=0)
     left.set(title="Width and height of boxes", xlabel="width, px", ylabel="height, px", xscale="log", yscale="log")
+    left.scatter(one_px[pick, 0], one_px[pick, 1], s=5, c=colours, alpha=0.5, linewidths=0)
+    left.set(xlim=_range(one_px[:, 0]), ylim=_range(one_px[:, 1]))
+    for axis in (left.xaxis, left.yaxis):
+        _log_ticks(axis)
     handles = [_patch(index) for index in range(len(data.classes))]
     if len(handles) <= _COLOURS:
-        left.legend(handles, data.classes, fontsize=7, frameon=False)
+        left.legend(handles, [_text(name) for name in data.classes], fontsize=7, framealpha=0.8)
     right.hist(np.sqrt(sides.prod(axis=1)), bins=40, color=_colour(0))
     right.set(title="Side of a square of the same area", xlabel="px", ylabel="boxes")
     for axes in (left, right):
@@ -174,6 +211,25 @@ def _box_centres(data: DataSet) -> Figure:
     axes.set(title="Where box centres lie", xlabel="share of the width", ylabel="share of the height")
     figure.colorbar(drawn, ax=axes, label="boxes")
     return figure
+
+
+def _range(values: NDArray[np.float64]) -> tuple[float, float]:
+    return (float(values.min()) / 1.2, float(values.max()) * 1.2) if len(values) else (1.0, 100.0)
+
+
+def _log_ticks(axis: Axis) -> None:
+    """Plain numbers, 1, 2, 5, 10, ..., in place of powers that overlap."""
+    from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+
+    axis.set_major_locator(FixedLocator([step * 10**power for power in range(6) for step in (1, 2, 5)]))
+    axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _text(name: str) -> str:
+    """A name that Matplotlib neither takes for a formula nor leaves out of a legend."""
+    shown = name.encode("utf-8", "replace").decode("utf-8").replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -194,7 +250,10 @@ def _patch(label: int) -> Artist:
 def _colour(label: int) -> tuple[float, float, float, float]:
     from matplotlib import colormaps
 
-    red, green, blue, alpha = colormaps[_PALETTE](label % _COLOURS)
+    if label < _COLOURS:
+        red, green, blue, alpha = colormaps[_PALETTE](label)
+    else:  # steps of the golden ratio through the hues: no two of them are alike
+        red, green, blue, alpha = colormaps["hsv"]((label * 0.618) % 1.0)
     return red, green, blue, alpha
 
 
@@ -207,7 +266,9 @@ def _plain(axes: Axes) -> None:
 def _saved(figure: Figure, file: Path) -> Path:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(file)
+        with warnings.catch_warnings():  # a sign that the font lacks is drawn as a box
+            warnings.filterwarnings("ignore", "Glyph .* missing from")
+            figure.savefig(file)
     except OSError as exc:
         raise DatasetError(f"{file}: cannot be written: {exc.strerror}") from exc
     return file

@@ -20,7 +20,7 @@ FEW_GROUPS = 3  # with fewer in a split, its numbers say more about these groups
 _ROUNDS = 200
 
 Counts = NDArray[np.float64]
-Share = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class SplitSettings(Settings):
@@ -101,7 +101,10 @@ def _group(sample: Sample, pattern: str | None, column: str | None) -> str:
     found = re.search(pattern, sample.file.name)
     if found is None:
         raise DatasetError(f"{sample.file}: the group pattern {pattern!r} does not fit this name")
-    return (found.group(1) if found.re.groups else found.group()) or ""
+    name = found.group(1) if found.re.groups else found.group()
+    if not name:
+        raise DatasetError(f"{sample.file}: the group pattern {pattern!r} finds an empty name in this one")
+    return name
 
 
 def _group_counts(data: DataSet, member: IntArray, groups: int) -> Counts:

@@ -74,7 +74,8 @@ def stats(data: DataSet, measured: Mapping[Path, Measured]) -> Stats:
         box_height_px=_quantiles(sides[:, 1]),
         box_side_share=_quantiles(share),
         brightness=_quantiles(np.array([item.brightness for item in facts if not item.error])),
-        unreadable=sum(bool(item.error) for item in facts),
+        unreadable=sum(bool(item.error) for item in facts)
+        + sum(finding.kind == "unreadable" for finding in data.findings),
     )
 
 

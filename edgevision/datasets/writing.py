@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from edgevision.datasets.base import DataSet, Sample
 from edgevision.errors import DatasetError
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +41,47 @@ class Placed:
 
 
 def placed(data: DataSet) -> list[Placed]:
-    """Each sample with a name of its own; one that is taken is preceded by its folder's or followed by a number."""
+    """Each sample with a name of its own; one that is taken is preceded by its folder's or followed by a number.
+
+    What would break a list or an XML file (line breaks, bytes that are no UTF-8) is replaced.
+    """
     taken: set[str] = set()
     out = []
     for sample in data.samples:
-        stem = sample.file.stem
+        stem = _UNSAFE.sub("_", sample.file.stem).strip() or "_"
         if stem.lower() in taken:
-            stem = f"{sample.file.parent.name}_{stem}"
+            stem = f"{_UNSAFE.sub('_', sample.file.parent.name)}_{stem}"
         base, number = stem, 2
         while stem.lower() in taken:
             stem, number = f"{base}-{number}", number + 1
         taken.add(stem.lower())
         out.append(Placed(sample, stem))
     return out
+
+
+def must_be_new(folder: Path) -> None:
+    """Whether a folder can be written, before hours of work are put into it.
+
+    Raises:
+        DatasetError: It is there already and not empty.
+    """
+    try:
+        if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+            raise DatasetError(f"{folder}: is there already; name a new folder, nothing is overwritten")
+    except OSError as exc:
+        raise DatasetError(f"{folder}: cannot be written: {exc.strerror}") from exc
+
+
+def must_be_outside(folder: Path, data: DataSet) -> None:
+    """Refuse a folder inside the data set: its pictures would be found there again.
+
+    Raises:
+        DatasetError: It is inside.
+    """
+    target = folder.resolve()
+    for place in {data.root, *(sample.file.parent for sample in data.samples)}:
+        if target.is_relative_to(place.resolve()):
+            raise DatasetError(f"{folder}: lies inside of the data set at {place}; name a folder elsewhere")
 
 
 @contextmanager
@@ -60,9 +91,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
     Raises:
         DatasetError: It is there already, or cannot be written.
     """
+    must_be_new(folder)
     try:
-        if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-            raise DatasetError(f"{folder}: is there already; name a new folder, nothing is overwritten")
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
     except OSError as exc:
@@ -73,7 +103,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         yield inner
         inner.replace(folder)
     except OSError as exc:
-        raise DatasetError(f"{exc.filename or folder}: cannot be written: {exc.strerror or exc}") from exc
+        raise DatasetError(f"{exc.filename or folder}: cannot be read or written: {exc.strerror or exc}") from exc
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

@@ -13,7 +13,6 @@ from labelled import CLASSES, data_set, noise, sample
 
 from edgevision.datasets.base import DataSet
 from edgevision.datasets.check import CheckSettings, check
-from edgevision.datasets.duplicates import NEAR_BITS
 from edgevision.datasets.fix import fixed
 from edgevision.datasets.formats import read_dataset, write_dataset
 
@@ -109,7 +108,7 @@ def test_a_cleaned_copy_has_no_errors_and_the_original_stays(tmp_path: Path) -> 
     broken.file.write_bytes(b"\x89PNG\r\n\x1a\n cut")
     before = {file.name: file.read_bytes() for file in (tmp_path / "in").iterdir()}
     checked = check(DataSet(CLASSES, (first, copy, broken, sound), (), tmp_path / "in"), CheckSettings())
-    data, actions = fixed(checked, NEAR_BITS)
+    data, actions = fixed(checked, CheckSettings())
     write_dataset(data, tmp_path / "out", "yolo")
     again = read_dataset(tmp_path / "out")
     assert check(again, CheckSettings()).count("error") == 0
