@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -41,3 +42,30 @@ def data_set(folder: Path) -> DataSet:
         sample(folder, "b4.png", [], "test", lot="b"),
     )
     return DataSet(CLASSES, samples, (), folder)
+
+
+def yolo_folder(folder: Path, label: str = "0 0.5 0.5 0.5 0.5\n", *, described: str | None = None) -> Path:
+    """A YOLO data set of one picture, 96x64."""
+    sample(folder / "images", "p.png", [])
+    (folder / "labels").mkdir()
+    (folder / "labels" / "p.txt").write_text(label, "utf-8")
+    text = "train: images\nnames: [scratch, dent]\n" if described is None else described
+    (folder / "data.yaml").write_text(text, "utf-8")
+    return folder
+
+
+def voc_folder(folder: Path, xml: bytes) -> Path:
+    """A VOC data set of one picture, 96x64."""
+    sample(folder / "JPEGImages", "p.png", [])
+    (folder / "Annotations").mkdir()
+    (folder / "Annotations" / "p.xml").write_bytes(xml)
+    return folder
+
+
+def coco_folder(folder: Path, **tables: object) -> Path:
+    """A COCO data set of one picture, 96x64; ``tables`` replace those of the file."""
+    sample(folder / "images", "p.png", [])
+    images = [{"id": 1, "file_name": "p.png", "width": 96, "height": 64}]
+    document = {"images": images, "categories": [{"id": 1, "name": "dent"}], "annotations": [], **tables}
+    (folder / "all.json").write_text(json.dumps(document), "utf-8")
+    return folder

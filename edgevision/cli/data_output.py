@@ -107,7 +107,7 @@ def say_left_out(data: DataSet, path: Path) -> None:
 
 
 def print_shares(data: DataSet, parts: Sequence[SplitShare], known: int, out: Path) -> None:
-    """Pictures and boxes of each split, how far its classes are from the whole, and findings after the first ``known``."""
+    """Pictures and boxes of each split beside those of all, and the findings after the first ``known``."""
     console = Console()
     table = Table("class", *(part.split for part in parts), "all")
     for column in table.columns[1:]:

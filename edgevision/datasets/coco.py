@@ -12,10 +12,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from edgevision.datasets.base import SPLITS, DataSet, merged
+from edgevision.datasets.base import SPLITS, DataSet, Finding, merged
 from edgevision.datasets.columns import FILE
 from edgevision.datasets.pictures import files_below, is_file
 from edgevision.datasets.reading import Findings, Raw, assemble, child, split_of
@@ -63,8 +64,12 @@ def read(path: Path) -> DataSet:
         wanted = f"annotations/instances_*.json, */{ROBOFLOW} or one *.json"
         raise DatasetError(f"{path}: no COCO data set: neither of {wanted} is there")
     root = path if path.is_dir() else path.parent
-    sets = [_File(file, split, root).read() for split, file in files]
-    return merged(sets) if len(sets) > 1 else sets[0]
+    parts = [_File(file, split, root) for split, file in files]
+    used = [part for part in parts if not part.empty] or parts[:1]
+    sets = [part.read() for part in used]
+    findings = [Finding("empty_file", "warning", str(part.file), "lists no image") for part in parts if part.empty]
+    data = merged(sets) if len(sets) > 1 else sets[0]
+    return replace(data, findings=(*data.findings, *findings))
 
 
 class _File:
@@ -81,7 +86,8 @@ class _File:
         missing = [key for key in _TABLES if not isinstance(document, dict) or not _is_table(document.get(key))]
         if missing:
             raise DatasetError(f"{file}: no COCO file: `{missing[0]}` is no list of objects")
-        self._file, self._split, self._root = file, split, root
+        self.file, self._split, self._root = file, split, root
+        self.empty = not document["images"]
         self._document = document
         self._findings = Findings()
         self._folders = self._places()
@@ -89,11 +95,11 @@ class _File:
     def read(self) -> DataSet:
         categories = {_id(item.get("id")): item.get("name") for item in self._document["categories"]}
         if None in categories:
-            raise DatasetError(f"{self._file}: a category has no id")
+            raise DatasetError(f"{self.file}: a category has no id")
         ids = sorted(categories, key=lambda number: (not isinstance(number, int), number))
         if len(ids) != len(self._document["categories"]):
-            raise DatasetError(f"{self._file}: two categories have one id")
-        classes = class_names([categories[number] for number in ids], f"{self._file}: categories")
+            raise DatasetError(f"{self.file}: two categories have one id")
+        classes = class_names([categories[number] for number in ids], f"{self.file}: categories")
         raws = self._images()
         self._annotations(raws, {number: index for index, number in enumerate(ids)})
         self._unlisted(raws)
@@ -101,8 +107,8 @@ class _File:
 
     def _places(self) -> list[Path]:
         """Folders in which a picture may lie, those that exist."""
-        beside, above = self._file.parent, self._file.parent.parent
-        name = self._file.stem.removeprefix("instances_")
+        beside, above = self.file.parent, self.file.parent.parent
+        name = self.file.stem.removeprefix("instances_")
         names = list(dict.fromkeys([name, self._split]))
         places = [beside, beside / "images"]
         if beside.name.lower() == "annotations":
@@ -114,7 +120,7 @@ class _File:
         """A raw picture by image id; ``None`` for one whose file is missing, which has been told."""
         raws: dict[Any, Raw | None] = {}
         for item in self._document["images"]:
-            where = f"{self._file}#image {item.get('id')}"
+            where = f"{self.file}#image {item.get('id')}"
             number = _id(item.get("id"))
             if number is None or number in raws or not isinstance(item.get("file_name"), str):
                 self._findings.error("bad_label", where, "an image needs an id of its own and a `file_name`")
@@ -143,7 +149,7 @@ class _File:
     def _annotations(self, raws: dict[Any, Raw | None], index: dict[Any, int]) -> None:
         left_out: Counter[str] = Counter()
         for item in self._document["annotations"]:
-            where, box = f"{self._file}#annotation {item.get('id')}", item.get("bbox")
+            where, box = f"{self.file}#annotation {item.get('id')}", item.get("bbox")
             values = numbers(box) if isinstance(box, list) and len(box) == 4 else None  # noqa: PLR2004 - x, y, w, h
             image, category = _id(item.get("image_id")), _id(item.get("category_id"))
             if image not in raws:
@@ -158,7 +164,7 @@ class _File:
                 x, y, width, height = values
                 raw.add((x, y, x + width, y + height), index[category], where)
         if left_out["crowds"]:
-            self._findings.warning("crowd", self._file, f"{left_out['crowds']} crowds (iscrowd) are left out")
+            self._findings.warning("crowd", self.file, f"{left_out['crowds']} crowds (iscrowd) are left out")
 
     def _unlisted(self, raws: dict[Any, Raw | None]) -> None:
         """Pictures that lie among the others and are not in the file."""
@@ -166,7 +172,7 @@ class _File:
         for folder in sorted({file.parent for file in files}):
             for file in files_below(folder):
                 if file.parent == folder and file not in files and not self._elsewhere(file):
-                    self._findings.warning("no_label", file, f"is not in {self._file.name} and left out")
+                    self._findings.warning("no_label", file, f"is not in {self.file.name} and left out")
 
     def _elsewhere(self, file: Path) -> bool:
         """Whether other JSON files may list it, since all splits lie in one folder."""
