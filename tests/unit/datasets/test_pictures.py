@@ -69,7 +69,9 @@ def test_what_cannot_be_read_does_not_hide_the_rest(tmp_path: Path) -> None:
     bad[2].symlink_to(bad[2])
     found = sizes([good, *bad])
     assert found[0] == (96, 64)
-    assert all(isinstance(item, ImageError) and file.name in str(item) for item, file in zip(found[1:], bad, strict=True))
+    assert all(
+        isinstance(item, ImageError) and file.name in str(item) for item, file in zip(found[1:], bad, strict=True)
+    )
 
 
 def test_zero_bytes_loops_and_hidden_files_in_a_data_set(tmp_path: Path) -> None:

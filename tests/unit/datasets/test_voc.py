@@ -13,7 +13,9 @@ from edgevision.errors import DatasetError
 
 
 def xml(name: str = "dent", box: tuple[object, ...] = (11, 21, 40, 60), size: str = "") -> bytes:
-    sides = "".join(f"<{side}>{value}</{side}>" for side, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
+    sides = "".join(
+        f"<{side}>{value}</{side}>" for side, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
+    )
     return f"<annotation>{size}\n<object><name>{name}</name><bndbox>{sides}</bndbox></object>\n</annotation>".encode()
 
 

@@ -1,4 +1,4 @@
-"""A new folder appears whole or not at all, and whatever pictures are called they get names that every format can hold."""
+"""A new folder appears whole or not at all, and pictures get names that every format can hold."""
 
 from __future__ import annotations
 
