@@ -182,15 +182,14 @@ def _duplicates(
 def _duplicate(data: DataSet, kind: str, first: Sample, second: Sample, pair: Pair) -> Finding:
     what = "is the same file as" if kind == "exact_duplicate" else "seems to be the same shot as"
     bits = f" ({pair.bits} of 256 bits differ)" if kind == "near_duplicate" else ""
-    if kind == "exact_duplicate" and not same_boxes(first, second):
-        what = "is labelled otherwise than the same file"
+    otherwise = ", but labelled otherwise" if kind == "exact_duplicate" and not same_boxes(first, second) else ""
     across = first.split != second.split
     splits = f", in {second.split or 'no split'} and in {first.split or 'no split'}" if across else ""
     return Finding(
         f"{kind}_across_splits" if across else kind,
         "error" if across else "warning",
         str(second.file),
-        f"{what} {data.name(first.file)}{bits}{splits}",
+        f"{what} {data.name(first.file)}{bits}{otherwise}{splits}",
     )
 
 

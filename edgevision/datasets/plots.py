@@ -151,6 +151,7 @@ def _show(axes: Axes, item: Shown) -> None:
 
     height, width = item.image.shape[:2]
     axes.imshow(item.image[..., ::-1], extent=(0, width, height, 0))
+    axes.set(xlim=(-0.01 * width, 1.01 * width), ylim=(1.01 * height, -0.01 * height))  # room for boxes at the edge
     halo = [Stroke(linewidth=2.6, foreground="white"), Normal()]  # a dark colour is not seen on a dark picture
     for (x1, y1, x2, y2), label in zip(item.xyxy.astype(float), item.label, strict=True):
         box = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, linewidth=1.4, edgecolor=_colour(int(label)))

@@ -21,10 +21,11 @@ from edgevision.datasets.formats import read_dataset, write_dataset
 from edgevision.errors import DatasetError
 
 SIDE = st.integers(-20, 120).map(float)
+HOW = CheckSettings()
 BOX = st.tuples(SIDE, SIDE, SIDE, SIDE, st.integers(0, 1).map(float))
 
 
-def errors(data: DataSet, how: CheckSettings = CheckSettings()) -> list[str]:
+def errors(data: DataSet, how: CheckSettings = HOW) -> list[str]:
     return [f"{item.kind} {item}" for item in check(data, how).findings if item.severity == "error"]
 
 
@@ -89,7 +90,7 @@ def test_everything_at_once(tmp_path: Path) -> None:
 def test_a_group_moves_to_the_split_that_has_most_of_it(tmp_path: Path) -> None:
     splits = {"a": ["train", "train", "test"], "b": ["val", "test"], "c": ["train"]}
     samples = [
-        sample(tmp_path, f"{lot}{number}.png", [(10, 10, 30, 30, 0)], split, lot=lot)
+        sample(tmp_path, f"{3 * lot}{number}.png", [(10, 10, 30, 30, 0)], split, lot=lot)
         for lot, inside in splits.items()
         for number, split in enumerate(inside)
     ]
@@ -97,7 +98,7 @@ def test_a_group_moves_to_the_split_that_has_most_of_it(tmp_path: Path) -> None:
     assert len(errors(data, how)) == 2
     with pytest.raises(DatasetError, match="nothing is left in val; divide it anew"):
         fixed(check(data, how), how)
-    more = sample(tmp_path, "d1.png", [(10, 10, 30, 30, 0)], "val", lot="d")
+    more = sample(tmp_path, "ddd0.png", [(10, 10, 30, 30, 0)], "val", lot="d")
     data = replace(data, samples=(*samples, more))
     cleaned, actions = fixed(check(data, how), how)
     assert errors(cleaned, how) == []
@@ -115,7 +116,7 @@ def test_of_the_same_picture_the_one_that_is_measured_with_stays(tmp_path: Path)
     other = replace(copies[2], xyxy=first.xyxy + 5)
     data = DataSet(CLASSES, (copies[0], copies[1], other), (), tmp_path)
     told = [str(item) for item in check(data, CheckSettings()).findings if item.kind.startswith("exact")]
-    assert "is labelled otherwise than the same file a.png" in "".join(told)
+    assert "is the same file as a.png, but labelled otherwise, in val and in train" in "".join(told)
     cleaned, actions = fixed(check(data, CheckSettings()), CheckSettings())
     assert [item.file.name for item in cleaned.samples] == ["b.png"]
     assert sum("labelled otherwise" in action.why for action in actions) == 1
