@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Literal, get_args
@@ -47,18 +48,19 @@ def detect(path: Path) -> FormatName:
     Raises:
         DatasetError: It is not there, or none of them.
     """
-    if not path.exists():
-        raise DatasetError(f"{path}: there is no such file or folder")
-    if yolo.description(path):
-        return "yolo"
-    if deeppcb.is_one(path):
-        return "deeppcb"
-    if voc.pairs(path):
-        return "voc"
-    if coco.described(path):
-        return "coco"
-    if path.is_dir() and yolo.bare_folders(path):
-        return "yolo"
+    with _told(path):
+        if not path.exists():
+            raise DatasetError(f"{path}: there is no such file or folder")
+        if yolo.description(path):
+            return "yolo"
+        if deeppcb.is_one(path):
+            return "deeppcb"
+        if voc.pairs(path):
+            return "voc"
+        if coco.described(path):
+            return "coco"
+        if path.is_dir() and yolo.bare_folders(path):
+            return "yolo"
     looked = (
         "data.yaml or images/ + labels/ + classes.txt (yolo); annotations/instances_*.json, */_annotations.coco.json "
         "or one *.json (coco); Annotations/*.xml + JPEGImages/ or images/ (voc); images/ + templates/ + labels_orig/ "
@@ -80,14 +82,24 @@ def read_dataset(path: Path, format: str = AUTO, columns: Path | None = None) ->
         DatasetError: It is none, or a file that describes the whole is malformed. What is wrong with single pictures
             and labels becomes findings.
     """
-    if not path.exists():
-        raise DatasetError(f"{path}: there is no such file or folder")
     name = detect(path) if format == AUTO else format
     if name not in _READ:
         raise DatasetError(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
-    data = _READ[name](path)
-    table = columns or data.root / TABLE
-    return with_columns(data, table) if columns or table.is_file() else data
+    with _told(path):
+        if not path.exists():
+            raise DatasetError(f"{path}: there is no such file or folder")
+        data = _READ[name](path)
+        table = columns or data.root / TABLE
+        return with_columns(data, table) if columns or table.is_file() else data
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """A folder that may not be looked into is our error, wherever a reader comes across it."""
+    try:
+        yield
+    except OSError as exc:
+        raise DatasetError(f"{exc.filename or path}: cannot be read: {exc.strerror}") from exc
 
 
 def write_dataset(

@@ -58,6 +58,17 @@ def is_dir(path: Path) -> bool:
         return False
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is anything of that name, though it may not be read: not only where it is certainly missing."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def upright_size(file: Path) -> tuple[int, int]:
     """(width, height) in px of the picture as ``read_image`` gives it; mostly from its header alone.
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgevision.datasets.base import SPLITS, DataSet, Sample
-from edgevision.datasets.pictures import files_below, is_dir, is_file
+from edgevision.datasets.pictures import files_below, is_dir, is_file, is_there
 from edgevision.datasets.reading import Box, Findings, Raw, assemble, child, split_of
 from edgevision.datasets.texts import class_file, class_names, decimals, lines_of, numbers, plain, read_yaml
 from edgevision.datasets.writing import Placed, put
@@ -167,7 +167,7 @@ def _collect(
         raw = Raw(picture, split)
         if owner.setdefault(label, picture).name != picture.name:
             findings.warning("shared_label", picture, f"has the label file of {owner[label].name}, {label}")
-        if is_file(label):
+        if is_there(label):
             _read_labels(label, raw, len(classes), findings)
         else:
             findings.warning("no_label", picture, f"has no label file {label}; it is taken to show nothing")
@@ -181,7 +181,7 @@ def _orphans(entries: Sequence[tuple[str, Path, Path]], findings: Findings) -> N
     used = {label for _, _, label in entries}
     beside = {label.parent: picture.parent for _, picture, label in entries}
     for labels, pictures in beside.items():
-        if not labels.is_dir():
+        if not is_dir(labels):
             continue
         stems = {item.stem for item in pictures.iterdir() if item.suffix.lower() in SUFFIXES}
         for file in sorted(labels.glob("*.txt")):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled import noise, yolo_folder
+from labelled import data_set, noise, yolo_folder
 from PIL import Image
 
-from edgevision.datasets.formats import read_dataset
+from edgevision.datasets.formats import FORMATS, read_dataset, write_dataset
 from edgevision.datasets.pictures import files_below, is_dir, is_file, sizes, upright_size
 from edgevision.errors import DatasetError, ImageError
 from edgevision.sources.images import read_image
@@ -101,6 +101,16 @@ def test_names_that_no_file_can_have() -> None:
         assert not is_dir(Path(name))
 
 
+def test_a_label_that_leads_nowhere_does_not_make_a_good_part(tmp_path: Path) -> None:
+    folder = yolo_folder(tmp_path)
+    (folder / "labels" / "p.txt").unlink()
+    for target in ("nowhere.txt", "p.txt"):
+        (folder / "labels" / "p.txt").symlink_to(folder / "labels" / target)
+        assert [(item.kind, item.severity) for item in read_dataset(folder).findings] == [("bad_label", "error")]
+        (folder / "labels" / "p.txt").unlink()
+    assert [(item.kind, item.severity) for item in read_dataset(folder).findings] == [("no_label", "warning")]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_what_may_not_be_read_is_told(tmp_path: Path) -> None:
     folder = yolo_folder(tmp_path)
@@ -114,3 +124,17 @@ def test_what_may_not_be_read_is_told(tmp_path: Path) -> None:
             read_dataset(folder)
     finally:
         (folder / "images").chmod(stat.S_IRWXU)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_folder_that_may_not_be_looked_into_is_an_error(tmp_path: Path, name: str) -> None:
+    write_dataset(data_set(tmp_path / "pictures"), tmp_path / "set", name)
+    for folder in [tmp_path / "set", *(item for item in (tmp_path / "set").rglob("*") if item.is_dir())]:
+        folder.chmod(0)
+        try:
+            found = [item.severity for item in read_dataset(tmp_path / "set", name).findings]
+        except DatasetError:
+            found = ["error"]
+        folder.chmod(stat.S_IRWXU)
+        assert "error" in found, folder
