@@ -153,7 +153,7 @@ def _drop(data: DataSet, samples: list[Sample], pairs: Sequence[Pair], why: str,
         if why == "the same file":
             stands_for[pair.first] = keep
         reason = f"{why} is kept as {data.name(samples[keep].file)}"
-        if not same_boxes(samples[drop], samples[keep]):
+        if why == "the same file" and not same_boxes(samples[drop], samples[keep]):
             reason += ", which is labelled otherwise"
         actions.append(Action("picture dropped", str(samples[drop].file), reason))
     return [sample for index, sample in enumerate(samples) if index not in gone]

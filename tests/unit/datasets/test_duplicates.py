@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from labelled import noise
 
+from edgevision.datasets.check import CheckSettings, check
 from edgevision.datasets.duplicates import exact_pairs, near_pairs
+from edgevision.datasets.formats import read_dataset
 from edgevision.datasets.measure import Measured, measure
 from edgevision.types import Image
 
@@ -94,3 +96,12 @@ def test_which_pairs_are_found_does_not_depend_on_the_order(tmp_path: Path) -> N
     random.Random(3).shuffle(shuffled)
     assert found(list(range(12))) == found(shuffled)
     assert len(found(shuffled)) > 12
+
+
+def test_boards_of_one_design_are_no_duplicates_and_the_steel_that_was_shot_twice_is(data_dir: Path) -> None:
+    boards = read_dataset(data_dir / "deeppcb").where(lambda item: item.columns["board"] == "50600")
+    steel = read_dataset(data_dir / "neu-det").where(lambda item: item.file.name.startswith("inclusion"))
+    found = [item for data in (boards, steel) for item in check(data, CheckSettings()).findings]
+    assert (len(boards), len(steel)) == (50, 240)
+    assert {Path(item.where).stem for item in found if "duplicate" in item.kind and "box" not in item.kind} == {
+        "inclusion_125", "inclusion_210"}  # fmt: skip
