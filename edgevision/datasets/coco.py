@@ -86,8 +86,10 @@ class _File:
         self._folders = self._places()
 
     def read(self) -> DataSet:
-        categories = {item.get("id"): item.get("name") for item in self._document["categories"]}
-        ids = sorted(categories, key=lambda number: (not isinstance(number, int), number))
+        categories = {_id(item, "id"): item.get("name") for item in self._document["categories"]}
+        if None in categories:
+            raise DatasetError(f"{self._file}: a category has no id")
+        ids = sorted(categories, key=lambda number: (isinstance(number, str), number))
         if len(ids) != len(self._document["categories"]):
             raise DatasetError(f"{self._file}: two categories have one id")
         classes = class_names([categories[number] for number in ids], f"{self._file}: categories")
@@ -112,7 +114,8 @@ class _File:
         raws: dict[Any, Raw | None] = {}
         for item in self._document["images"]:
             where = f"{self._file}#image {item.get('id')}"
-            if item.get("id") is None or item["id"] in raws or not isinstance(item.get("file_name"), str):
+            number = _id(item, "id")
+            if number is None or number in raws or not isinstance(item.get("file_name"), str):
                 self._findings.error("bad_label", where, "an image needs an id of its own and a `file_name`")
                 continue
             picture = self._picture(item["file_name"], where)
@@ -121,7 +124,7 @@ class _File:
                 if picture
                 else None
             )
-            raws[item["id"]] = raw
+            raws[number] = raw
         return raws
 
     def _picture(self, name: str, where: str) -> Path | None:
@@ -141,11 +144,11 @@ class _File:
         for item in self._document["annotations"]:
             where, box = f"{self._file}#annotation {item.get('id')}", item.get("bbox")
             values = numbers(box) if isinstance(box, list) and len(box) == 4 else None  # noqa: PLR2004 - x, y, w, h
-            if item.get("image_id") not in raws:
+            if _id(item, "image_id") not in raws:
                 self._findings.error("no_picture", where, f"there is no image {item.get('image_id')}")
             elif item.get("iscrowd"):
                 left_out["crowds"] += 1
-            elif item.get("category_id") not in index:
+            elif _id(item, "category_id") not in index:
                 self._findings.error("unknown_class", where, f"there is no category {item.get('category_id')}")
             elif values is None:
                 self._findings.error("bad_label", where, "`bbox` must be four numbers: x, y, width, height")
@@ -170,6 +173,12 @@ class _File:
 
 def _is_table(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _id(item: dict[str, Any], key: str) -> int | str | None:
+    """An id, which is a number or text; anything else is none."""
+    value = item.get(key)
+    return value if isinstance(value, int | str) else None
 
 
 def _columns(image: dict[str, Any]) -> dict[str, str]:

@@ -55,5 +55,5 @@ def _rows(table: Path) -> tuple[Sequence[tuple[int, dict[str, str]]], list[str]]
                 raise DatasetError(f"{table}:{reader.line_num}: has more or fewer fields than the header")
             rows.append((reader.line_num, row))
     except csv.Error as exc:
-        raise DatasetError(f"{table}:{reader.line_num}: is no valid CSV: {exc}") from exc
+        raise DatasetError(f"{table}:{reader.reader.line_num}: is no valid CSV: {exc}") from exc
     return rows, [name for name in names if name != FILE]

@@ -122,7 +122,7 @@ def _show(axes: Axes, item: Shown) -> None:
     small = cv2.resize(item.image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
     axes.imshow(small[..., ::-1], extent=(0, width, height, 0))
     for (x1, y1, x2, y2), label in zip(item.xyxy.astype(float), item.label, strict=True):
-        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, linewidth=1.2, edgecolor=_colour(int(label))))
+        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, linewidth=1.6, edgecolor=_colour(int(label))))
 
 
 def _class_counts(data: DataSet, parts: Sequence[PartStats]) -> Figure:
@@ -145,18 +145,26 @@ def _class_counts(data: DataSet, parts: Sequence[PartStats]) -> Figure:
 
 
 def _box_sizes(data: DataSet) -> Figure:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     boxes, _ = boxes_of(data)
     label = np.concatenate([np.zeros(0, np.int64), *(sample.label for sample in data.samples)])
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.1)
-    figure = _figure(9, 4.2)
+    figure = _figure(9, 4.6)
     left, right = figure.subplots(1, 2)
     pick = np.random.default_rng(0).permutation(len(boxes))[:_SCATTER_MOST]
     colours = [_colour(int(index)) for index in label[pick]]
     left.scatter(sides[pick, 0], sides[pick, 1], s=5, c=colours, alpha=0.5, linewidths=0)
-    left.set(title="Width and height of boxes", xlabel="width, px", ylabel="height, px", xscale="log", yscale="log")
+    left.set(title="Width and height of boxes", xlabel="width, px", ylabel="height, px")
+    if len(boxes):  # nothing has no logarithm
+        left.set(xscale="log", yscale="log")
+    for axis in (left.xaxis, left.yaxis) if len(boxes) else ():
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     handles = [_patch(index) for index in range(len(data.classes))]
     if len(handles) <= _COLOURS:
-        left.legend(handles, data.classes, fontsize=7, frameon=False)
+        figure.legend(handles, data.classes, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     right.hist(np.sqrt(sides.prod(axis=1)), bins=40, color=_colour(0))
     right.set(title="Side of a square of the same area", xlabel="px", ylabel="boxes")
     for axes in (left, right):

@@ -133,11 +133,11 @@ def read_xml(file: Path) -> Element:
     return root.children[0]
 
 
-def numbers(words: Sequence[str]) -> list[float] | None:
+def numbers(words: Sequence[Any]) -> list[float] | None:
     """The words as finite numbers; ``None`` when one is none."""
     try:
         values = [float(word) for word in words]
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
     return values if all(map(math.isfinite, values)) else None
 
