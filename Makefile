@@ -41,7 +41,7 @@ test-gpu: .venv-gpu/.gpu
 
 # Ultralytics brings opencv-python, which fills the headless one's folder: training has an environment of its own.
 test-train: .venv-train/.train
-	@.venv-train/bin/python -m pytest -m train --timeout 900 $(ARGS)
+	@.venv-train/bin/python -m pytest tests/training -m train --timeout 900 $(ARGS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -24,7 +24,7 @@ import numpy as np
 
 from edgevision.bundle import Bundle, write_bundle
 from edgevision.config.settings import Settings as SettingsBase
-from edgevision.errors import BackendError
+from edgevision.errors import BackendError, SourceInvalid
 from edgevision.inference.base import InputSpec
 from edgevision.inference.scripted import ScriptedDetector
 from edgevision.scenes.shop import ShopScene
@@ -73,13 +73,17 @@ class BlobDetector(ScriptedDetector):
 
 
 class Unbuildable:
-    """A foreign camera whose driver is not installed."""
+    """A foreign camera whose driver is not installed, or whose settings it finds wrong."""
 
     class Settings(SettingsBase):
         kind: Literal["unbuildable"] = "unbuildable"
+        exposure_ms: int = 1
 
     def __init__(self, settings: Settings, context: object) -> None:
-        del settings, context
+        del context
+        if settings.exposure_ms < 1:
+            message = "the camera has no such exposure"
+            raise SourceInvalid(message)
         message = "its SDK is not installed"
         raise RuntimeError(message)
 

@@ -69,3 +69,24 @@ def coco_folder(folder: Path, **tables: object) -> Path:
     document = {"images": images, "categories": [{"id": 1, "name": "dent"}], "annotations": [], **tables}
     (folder / "all.json").write_text(json.dumps(document), "utf-8")
     return folder
+
+
+def picture(file: Path, seed: int = 0, width: int = 64, height: int = 48) -> Path:
+    """Write a picture; its folders too. Names may hold any letters."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    coded, data = cv2.imencode(file.suffix, noise(seed, (width, height)))
+    assert coded
+    file.write_bytes(data.tobytes())
+    return file
+
+
+def text(file: Path, content: str) -> Path:
+    """Write a text file; its folders too."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content, encoding="utf-8")
+    return file
+
+
+def kinds(data: DataSet, severity: str = "error") -> list[tuple[str, str]]:
+    """(kind, file:line without its folder) of the findings."""
+    return [(item.kind, Path(item.where).name) for item in data.findings if item.severity == severity]

@@ -113,7 +113,7 @@ class LoadSettings(Settings):
     max_celsius: Annotated[float, Field(gt=0, le=150)] = 95.0
     """The hottest thermal zone that is still well; boards slow themselves down a few degrees above."""
     for_s: PositiveSeconds = 10.0
-    """How long it must last without a break, and be over, before it is told, seconds."""
+    """How long it must last, and be over, before it is told, seconds. A pause of up to 5 seconds does not end it."""
 
 
 class LogSettings(Settings):

@@ -14,6 +14,8 @@ from edgevision.events.topics import DEVICE
 from edgevision.sources.base import SourceState
 
 LOOK_EVERY_S = 1.0
+PAUSE_S = 5.0
+"""A trouble that pauses no longer than this goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +41,52 @@ class Load:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
+@dataclass(slots=True)
+class _Trouble:
+    since_s: float
+    last_s: float
+    told: bool = False
+
+
 class Lasting:
-    """Passes on a change of state once it has held for a while. Used by one thread.
+    """Passes on a trouble that has lasted for a while, and that it is over. Used by one thread.
+
+    A subject has one kind of trouble. One that comes again within ``PAUSE_S`` has lasted all the time: a camera that
+    drops frames every other second cannot follow either.
 
     Args:
-        for_s: How long, seconds.
+        for_s: How long it must last, and be over, seconds.
     """
 
     def __init__(self, for_s: float) -> None:
         self._for_s = for_s
-        self._told: dict[str, str] = {}
-        self._since: dict[str, tuple[str, float]] = {}
+        self._troubles: dict[str, _Trouble] = {}
 
-    def changed(self, subject: str, state: str, now_s: float) -> bool:
-        """Whether ``state`` of ``subject`` is news at ``now_s``; ``ok`` is where everything starts."""
-        if self._since.get(subject, ("", 0.0))[0] != state:
-            self._since[subject] = (state, now_s)
-        lasts = now_s - self._since[subject][1] >= self._for_s
-        if not lasts or self._told.get(subject, "ok") == state:
+    def changed(self, subject: str, now_s: float, *, ok: bool) -> bool:
+        """Whether it is news at ``now_s`` that ``subject`` is well or not; well is where everything starts."""
+        if ok:
+            return self._over(subject, now_s)
+        trouble = self._troubles.setdefault(subject, _Trouble(now_s, now_s))
+        if now_s - trouble.last_s > PAUSE_S:
+            trouble.since_s = now_s
+        trouble.last_s = now_s
+        if trouble.told or now_s - trouble.since_s < self._for_s:
             return False
-        self._told[subject] = state
+        trouble.told = True
         return True
 
     def keep(self, subjects: Iterable[str]) -> None:
         """Forget all others."""
-        gone = set(self._since) - set(subjects)
-        for subject in gone:
-            self._since.pop(subject)
-            self._told.pop(subject, None)
+        for subject in set(self._troubles) - set(subjects):
+            del self._troubles[subject]
+
+    def _over(self, subject: str, now_s: float) -> bool:
+        """Whether a trouble that was told is over."""
+        trouble = self._troubles.get(subject)
+        if trouble is None or now_s - trouble.last_s < self._for_s or now_s - trouble.last_s <= PAUSE_S:
+            return False
+        del self._troubles[subject]
+        return trouble.told
 
 
 class LoadWatch:
@@ -101,7 +121,7 @@ class LoadWatch:
         loads[DEVICE] = self._of_device()
         self._lasting.keep(loads)
         for subject, load in loads.items():
-            if self._lasting.changed(subject, load.state, now_s):
+            if self._lasting.changed(subject, now_s, ok=load.state == "ok"):
                 self._tell(subject, load)
 
     def _of_camera(self, unit: CameraUnit) -> Load:

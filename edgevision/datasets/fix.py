@@ -73,7 +73,7 @@ def fixed(checked: Checked, settings: CheckSettings) -> tuple[DataSet, list[Acti
 
 
 def _left_out(finding: Finding) -> str:
-    return "picture dropped" if finding.kind in {"unreadable", "size"} else f"left out: {finding.kind}"
+    return "picture dropped" if finding.kind in {"unreadable", "size"} else "label left out"
 
 
 def _regrouped(data: DataSet, samples: list[Sample], settings: CheckSettings, actions: list[Action]) -> list[Sample]:

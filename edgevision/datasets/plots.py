@@ -183,7 +183,7 @@ def _box_sizes(data: DataSet) -> Figure:
     label = np.concatenate([np.zeros(0, np.int64), *(sample.label for sample in data.samples)])
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.1)
     one_px = np.maximum(sides, 1)
-    figure = _figure(9, 4.2)
+    figure = _figure(9, 4.6)
     left, right = figure.subplots(1, 2)
     pick = np.random.default_rng(0).permutation(len(boxes))[:_SCATTER_MOST]
     colours = [_colour(int(index)) for index in label[pick]]
@@ -194,7 +194,8 @@ def _box_sizes(data: DataSet) -> Figure:
         _log_ticks(axis)
     handles = [_patch(index) for index in range(len(data.classes))]
     if len(handles) <= _COLOURS:
-        left.legend(handles, [_text(name) for name in data.classes], fontsize=7, framealpha=0.8)
+        names = [_text(name) for name in data.classes]
+        figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     right.hist(np.sqrt(sides.prod(axis=1)), bins=40, color=_colour(0))
     right.set(title="Side of a square of the same area", xlabel="px", ylabel="boxes")
     for axes in (left, right):

@@ -115,4 +115,6 @@ def encode_draft(draft: Draft) -> Encoded:
 
 def encode_state(state: CameraState) -> EncodedState:
     """A snapshot; floats survive exactly, infinities too."""
-    return EncodedState(state.camera, state.position, json.dumps(state.body, separators=(",", ":")))
+    position = state.position
+    stored = position.encode("utf-8", "surrogatepass") if isinstance(position, str) else position
+    return EncodedState(state.camera, stored, json.dumps(state.body, separators=(",", ":")))

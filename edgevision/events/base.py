@@ -35,7 +35,7 @@ class CameraState:
 
     Attributes:
         camera: Name of the camera.
-        position: Where a file source stands (the index of the next frame); ``None`` for live sources.
+        position: ``Frame.position`` of the last frame: where a file source stands; ``None`` for live sources.
         body: State of tracker and analyses, JSON-able.
     """
 

@@ -49,7 +49,12 @@ class Reader:
     def state(self, camera: str) -> CameraState | None:
         """The stored state of a camera."""
         found = self._rows("SELECT position, body FROM states WHERE camera = ?", (camera,))
-        return CameraState(camera, found[0][0], json.loads(found[0][1])) if found else None
+        if not found:
+            return None
+        position, body = found[0]
+        if isinstance(position, bytes):
+            position = position.decode("utf-8", "surrogatepass")
+        return CameraState(camera, position, json.loads(body))
 
     def close(self) -> None:
         """Close the connection."""

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from edgevision.types import Position
-
 WAITING, DONE, PARKED = 0, 1, 2
 DELIVERED = -1
 """Priority of an event that was done and is sent again: below all others, since nobody loses it."""
@@ -34,10 +32,13 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class EncodedState:
-    """A camera's state on its way to the table."""
+    """A camera's state on its way to the table; a position that is text is bytes there.
+
+    As text, the column's affinity would make ``12`` a number, and a file name that is not UTF-8 could not be stored.
+    """
 
     camera: str
-    position: Position | None
+    position: int | bytes | None
     body: str
 
 

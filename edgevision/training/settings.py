@@ -80,7 +80,8 @@ class AugmentSettings(Settings):
     mosaic: Unit = 0.5
     """Share of pictures put together of four; YOLO only."""
     plain_epochs: Annotated[int, Field(ge=0)] = 3
-    """Last epochs without mosaic."""
+    """Last epochs with whole pictures, as the runtime gives them: no mosaic, nothing moved or scaled; a few pixels of
+    every box depend on them."""
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Random change of size, plus or minus this share; YOLO only."""
     paste: Unit = 0.0

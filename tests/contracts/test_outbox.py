@@ -235,6 +235,14 @@ def test_states_follow_their_events(outbox: Outbox) -> None:
     assert outbox.state("gate") == CameraState("gate", None, {})
 
 
+@pytest.mark.parametrize("position", ["2/b2.png", "12", "1e3", "", "3/b\udcff.png"])
+def test_a_position_that_is_text_stays_text(outbox: Outbox, position: str) -> None:
+    """Also what looks like a number, and the name of a file that is not UTF-8."""
+    outbox.append([], CameraState("door", position, {}))
+    assert outbox.flush(5)
+    assert outbox.state("door") == CameraState("door", position, {})
+
+
 def test_a_state_is_a_snapshot(outbox: Outbox) -> None:
     body = {"seen": [1]}
     outbox.append([], CameraState("door", None, body))

@@ -244,3 +244,11 @@ def test_a_camera_that_cannot_be_built_at_the_start_stops_no_other(
     (told,) = [event["data"] for event in events if event["source"].endswith("/yard")]
     assert told["state"] == "failed"
     assert "its SDK is not installed" in json.dumps(told)
+
+
+def test_settings_that_a_camera_finds_wrong_end_the_start(tmp_path: Path) -> None:
+    foreign = "  yard: {source: {kind: unbuildable, exposure_ms: 0}, model: people}"
+    daemon = DaemonProcess(write_settings(tmp_path, more=foreign), "--until-done")
+    assert daemon.wait() == 1
+    assert "error: the camera has no such exposure" in daemon.text()
+    assert "Traceback" not in daemon.text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -47,6 +48,12 @@ def named(outbox: Path, name: str) -> list[dict[str, Any]]:
 def states_of(outbox: Path, camera: str) -> list[str]:
     told = [event for event in named(outbox, "health.camera") if event["source"].endswith(f"/{camera}")]
     return [event["data"]["state"] for event in told]
+
+
+def reloads(daemon: DaemonProcess) -> list[dict[str, Any]]:
+    """What the daemon has answered to each reload."""
+    whole = daemon.text().rpartition("\n")[0].splitlines()
+    return [json.loads(line) for line in whole if '"event": "daemon.reloaded"' in line]
 
 
 def change(settings: Path, old: str, new: str) -> None:
@@ -131,7 +138,24 @@ def test_a_camera_that_cannot_be_built_stops_no_other(tmp_path: Path, free_port:
         names = {item["name"] for item in ask(free_port, "/healthz")[1]["components"]}
         assert "camera/yard" in names
         assert "camera/hall" not in names
-    assert '"failed": ["hall"]' in daemon.text()
+    first, _ = reloads(daemon)
+    assert (first["failed"], first["restarted"], first["started"]) == (["hall"], ["yard"], []), "each in one list"
+
+
+def test_a_camera_that_does_not_let_go_of_its_frames_is_stuck_and_not_restarted(tmp_path: Path, free_port: int) -> None:
+    settings = write_settings(tmp_path, pace="realtime", http=f"{{port: {free_port}}}")
+    change(settings, "seed: 5}}", "seed: 5, delay_s: 4}}")
+    change(settings, "log:", "drain_timeout_s: 0.1\nlog:")
+    daemon = DaemonProcess(settings)
+    try:
+        wait_until(lambda: ask(free_port, "/readyz")[0] == 200)
+        time.sleep(1.0)  # so that a frame is with the model
+        change(settings, "anchor: centre", "anchor: feet")
+        daemon.reload()
+        (done,) = wait_until(lambda: reloads(daemon))
+    finally:
+        daemon.stop()
+    assert (done["stuck"], done["restarted"], done["started"], done["failed"]) == (["hall"], [], [], [])
 
 
 def triggered(folder: Path, port: int) -> Path:

@@ -1,218 +1,138 @@
-"""`edgevision data` as a user types it."""
+"""`edgevision data` as a user runs it."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
-import cv2
 import pytest
-from labelled import coco_folder, data_set, sample, yolo_folder
-from typer.testing import CliRunner, Result
+from cli_process import edgevision, error_of
+from labelled import data_set, picture, text
 
-from edgevision.cli.data import app
 from edgevision.datasets.formats import read_dataset, write_dataset
-from edgevision.errors import DatasetError
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def sound(tmp_path: Path) -> Path:
     write_dataset(data_set(tmp_path / "pictures"), tmp_path / "set", "yolo")
     return tmp_path / "set"
 
 
-def call(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def test_check_ends_with_one_when_something_is_wrong_and_fixes_a_copy(folder: Path, tmp_path: Path) -> None:
-    assert call("check", folder).exit_code == 0
-    (file,) = folder.rglob("a1.txt")
-    file.write_text("0 0.5 0.5 0.1 0.1\n5 0.5 0.5 0.1 0.1\n", "utf-8")
-    found = call("check", folder)
-    assert found.exit_code == 1
-    assert "a1.txt:2" in found.output.replace("\n", "")
-    told = json.loads(call("check", folder, "--json").output)
-    assert any(item["kind"] == "unknown_class" for item in told["findings"])
-    assert call("check", folder, "--fix", tmp_path / "clean").exit_code == 1
-    assert call("check", tmp_path / "clean").exit_code == 0
-
-
-def test_split_convert_and_fingerprint(folder: Path, tmp_path: Path) -> None:
-    done = call(
-        "split", folder, "--out", tmp_path / "s", "--assign", "train=a", "--assign", "val=b", "--group-column", "lot"
-    )
-    assert done.exit_code == 0, done.output
-    assert {(item.columns["lot"], item.split) for item in read_dataset(tmp_path / "s").samples} == {
-        ("a", "train"),
-        ("b", "val"),
+def broken(folder: Path) -> Path:
+    """A box outside, one without area, one wrong line, an empty picture, one picture in two splits."""
+    labels = {
+        "train/a": "0 0.9 0.5 0.4 0.5\n0 0.5 0.5 0.0 0.2\n0 0.5\n1 0.3 0.3 0.2 0.2\n",
+        "train/b": "",
+        "val/c": "1 0.5 0.5 0.2 0.2\n",
+        "val/d": "",
     }
-    assert call("convert", folder, "--to", "coco", "--out", tmp_path / "c").exit_code == 0
-    first, second = (call("fingerprint", path).output.strip() for path in (folder, tmp_path / "c"))
+    for seed, (name, lines) in enumerate(labels.items()):
+        picture(folder / "images" / f"{name}.png", 0 if name == "val/c" else seed)
+        text(folder / "labels" / f"{name}.txt", lines)
+    (folder / "images/val/d.png").write_bytes(b"")
+    text(folder / "data.yaml", "train: images/train\nval: images/val\nnames: [dent, scratch]\n")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def test_check_tells_every_finding_with_its_line_and_its_copy_is_clean(tmp_path: Path) -> None:
+    folder = broken(tmp_path / "set")
+    before = contents(folder)
+    done = edgevision("data", "check", folder, "--json", "--fix", tmp_path / "clean")
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    errors = {(item["kind"], Path(item["where"]).name) for item in report["findings"] if item["severity"] == "error"}
+    assert errors == {
+        ("outside", "a.txt:1"),
+        ("degenerate", "a.txt:2"),
+        ("bad_label", "a.txt:3"),
+        ("unreadable", "d.png"),
+        ("exact_duplicate_across_splits", "c.png"),
+    }
+    assert report["errors"] == 5
+    whats = sorted(action["what"] for action in report["actions"])
+    assert whats == ["box clipped", "box dropped", "label left out", "label left out", "picture dropped"]
+    assert contents(folder) == before
+    again = edgevision("data", "check", tmp_path / "clean", "--json")
+    assert again.returncode == 0
+    assert json.loads(again.stdout)["errors"] == 0
+    assert [item.file.stem for item in read_dataset(tmp_path / "clean").samples] == ["b", "c"], "val keeps the picture"
+
+
+def test_check_shows_a_few_of_each_kind_and_all_on_demand(tmp_path: Path) -> None:
+    folder = broken(tmp_path / "set")
+    text(folder / "labels/train/b.txt", "0 0.5 0.5 0.0 0.2\n" * 5)
+    few, every = edgevision("data", "check", folder), edgevision("data", "check", folder, "--all")
+    assert few.returncode == every.returncode == 1
+    assert "and 3 more" in few.stdout
+    assert "more" not in every.stdout
+    assert "labels/train/b.txt:5" in every.stdout
+
+
+def test_a_sound_set_ends_with_zero(sound: Path) -> None:
+    done = edgevision("data", "check", sound)
+    assert done.returncode == 0, done.stdout
+    assert "0 errors" in done.stdout or "nothing found" in done.stdout
+
+
+def test_split_keeps_groups_and_says_how_far_off_it_is(tmp_path: Path, sound: Path) -> None:
+    assigned = ("--group-column", "lot", "--assign", "train=a", "--assign", "val=b")
+    done = edgevision("data", "split", sound, "--out", tmp_path / "out", "--to", "voc", *assigned)
+    assert done.returncode == 0, done.stderr
+    assert "few groups: train 1, val 1" in " ".join(done.stdout.split())
+    assert {item.columns["lot"]: item.split for item in read_dataset(tmp_path / "out").samples} == {
+        "a": "train",
+        "b": "val",
+    }
+    checked = edgevision("data", "check", tmp_path / "out", "--group-column", "lot", "--json")
+    assert json.loads(checked.stdout)["errors"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--ratio", "1,x"), "--ratio"),
+        (("--assign", "train"), "write SPLIT=GROUP"),
+        (("--assign", "training=a", "--group-column", "lot"), "--assign"),
+        (("--assign", "val=z", "--group-column", "lot"), "there is no group 'z'; there are a, b"),
+        (("--group-column", "day"), "has no column 'day' to group by; it has lot"),
+        (("--group-pattern", "^x"), "does not fit this name"),
+        (("--to", "csv"), "there is no format 'csv'"),
+    ],
+)
+def test_a_wrong_split_is_one_clear_error(
+    tmp_path: Path, sound: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    done = edgevision("data", "split", sound, "--out", tmp_path / "out", *arguments)
+    assert message in error_of(done)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_converted_set_has_the_same_fingerprint(tmp_path: Path, sound: Path) -> None:
+    done = edgevision("data", "convert", sound, "--to", "coco", "--out", tmp_path / "out")
+    assert "4 pictures, 4 boxes: yolo to coco" in done.stdout
+    first, second = (edgevision("data", "fingerprint", path).stdout for path in (sound, tmp_path / "out"))
     assert first == second
-    assert len(first) == 64
+    assert len(first.strip()) == 64
+    again = edgevision("data", "convert", sound, "--to", "coco", "--out", tmp_path / "out")
+    assert "nothing is overwritten" in error_of(again)
 
 
-def test_stats_and_preview_are_drawn(folder: Path, tmp_path: Path) -> None:
-    assert call("stats", folder, "--out", tmp_path / "plots").exit_code == 0
-    plots = sorted((tmp_path / "plots").glob("*.png"))
-    assert len(plots) >= 3
-    assert call("preview", folder, "--out", tmp_path / "sheet.png", "--count", "4").exit_code == 0
-    for file in (*plots, tmp_path / "sheet.png"):
-        assert cv2.imread(str(file)).std() > 3
-    told = json.loads(call("stats", folder, "--json").output)
-    assert (told["pictures"], told["boxes"]) == (4, 4)
+def test_stats_and_preview_write_pictures(tmp_path: Path, sound: Path) -> None:
+    done = edgevision("data", "stats", sound, "--out", tmp_path / "plots", "--json")
+    report = json.loads(done.stdout)
+    assert [Path(file).name for file in report["plots"]] == ["classes.png", "box-sizes.png", "box-centres.png"]
+    assert all(Path(file).stat().st_size > 5000 for file in report["plots"])
+    assert "picture sizes: 96x64 (4)" in edgevision("data", "stats", sound).stdout
+    shown = edgevision("data", "preview", sound, "--out", tmp_path / "sheet.png", "--count", "2")
+    assert shown.returncode == 0, shown.stderr
+    assert "2 of 4 pictures" in shown.stdout
+    assert "is a PNG file" in error_of(edgevision("data", "preview", sound, "--out", tmp_path / "sheet.gif"))
 
 
-def test_an_augmented_preview_shows_what_a_pipeline_does(folder: Path, tmp_path: Path) -> None:
-    plain, varied = tmp_path / "plain.png", tmp_path / "varied.png"
-    assert call("preview", folder, "--out", plain).exit_code == 0
-    done = call("preview", folder, "--out", varied, "--augment", "inspection")
-    assert done.exit_code == 0, done.output
-    assert plain.read_bytes() != varied.read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (("convert", "SET", "--to", "tfrecord", "--out", "OUT"), "there is no format 'tfrecord'"),
-        (("check", "OUT"), "no such file or folder"),
-        (("preview", "SET", "--out", "OUT.gif"), "a preview is a PNG"),
-        (("split", "SET", "--out", "OUT", "--assign", "nonsense"), "write SPLIT=GROUP"),
-        (("fuse", "SET", "--out", "OUT"), "not one picture has a template"),
-    ],
-)
-def test_wrong_words_are_told(folder: Path, tmp_path: Path, words: tuple[str, ...], says: str) -> None:
-    real = {"SET": str(folder), "OUT": str(tmp_path / "out"), "OUT.gif": str(tmp_path / "out.gif")}
-    done = call(*(real.get(word, word) for word in words))
-    assert done.exit_code != 0
-    assert says in str(done.exception)
-
-
-def test_json_is_all_that_is_printed(folder: Path, tmp_path: Path) -> None:
-    (next(folder.rglob("a1.txt"))).write_text("0 0.5 0.5 0.1 0.1\n5 0.5 0.5 0.1 0.1\n", "utf-8")
-    for words in (
-        ("check", folder, "--fix", tmp_path / "fixed"),
-        ("split", folder, "--out", tmp_path / "split", "--ratio", "2,1,1"),
-        ("stats", folder, "--out", tmp_path / "plots"),
-        ("convert", folder, "--to", "voc", "--out", tmp_path / "voc"),
-        ("fingerprint", folder),
-    ):
-        done = call(*words, "--json")
-        told = json.loads(done.stdout)
-        assert (told["format"], told["pictures"], told["boxes"]) == ("yolo", 4, 3), words
-        assert done.exit_code == (1 if words[0] == "check" else 0)
-    told = json.loads(call("check", folder, "--json").stdout)
-    assert told["errors"] == 1
-    assert {"kind", "severity", "where", "message"} == set(told["findings"][0])
-
-
-def test_what_a_reader_left_out_is_told_by_what_goes_on_without_it(folder: Path, tmp_path: Path) -> None:
-    (next(folder.rglob("a1.txt"))).write_text("nonsense\n", "utf-8")
-    for words in (
-        ("split", folder, "--out", tmp_path / "split"),
-        ("convert", folder, "--to", "coco", "--out", tmp_path / "coco"),
-        ("fingerprint", folder),
-    ):
-        done = call(*words)
-        assert (done.exit_code, "1 error while reading, left out: see" in done.stderr) == (0, True), words
-    assert len(call("fingerprint", folder).stdout.strip()) == 64
-
-
-def test_an_original_is_never_touched_and_nothing_is_written_into_it(folder: Path) -> None:
-    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-    for words in (
-        ("check", folder, "--fix", folder / "clean"),
-        ("split", folder, "--out", folder / "images" / "split"),
-        ("convert", folder, "--to", "coco", "--out", folder / "coco"),
-        ("fuse", folder, "--out", folder / "fused"),
-    ):
-        assert "lies inside of the data set" in str(call(*words).exception)
-    for words in (("check", folder, "--fix", folder), ("split", folder, "--out", folder)):
-        assert "nothing is overwritten" in str(call(*words).exception)
-    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
-
-
-def test_a_seed_repeats_a_split(folder: Path, tmp_path: Path) -> None:
-    prints = []
-    for number, seed in enumerate((3, 3)):
-        out = tmp_path / f"s{number}"
-        assert call("split", folder, "--out", out, "--ratio", "1,1,0", "--seed", seed).exit_code == 0
-        prints.append(call("fingerprint", out).stdout)
-    assert prints[0] == prints[1]
-
-
-def test_a_list_of_findings_is_short_unless_all_are_asked_for(tmp_path: Path) -> None:
-    folder = yolo_folder(tmp_path, "nonsense\n" * 9)
-    short, long = call("check", folder).stdout, call("check", folder, "--all").stdout
-    assert ("and 6 more" in short, "p.txt:9" in short) == (True, False)
-    assert ("more" in long, "p.txt:9" in long) == (False, True)
-
-
-def test_one_part_is_shown_once(tmp_path: Path) -> None:
-    stats = call("stats", yolo_folder(tmp_path)).stdout
-    assert ("all" in stats, "train" in stats) == (True, False)
-
-
-def test_a_preview_varies_also_what_has_bad_boxes(tmp_path: Path) -> None:
-    folder = yolo_folder(tmp_path / "set", "0 0.9 0.5 0.5 0.5\n1 0.5 0.5 0 0.1\n1 3 3 0.1 0.1\n")
-    done = call("preview", folder, "--out", tmp_path / "sheet.png", "--augment", "inspection")
-    assert done.exit_code == 0, done.exception
-    file = tmp_path / "mine.yaml"
-    file.write_text("- HorizontalFlip: {p: 1}\n", "utf-8")
-    assert call("preview", folder, "--out", tmp_path / "mine.png", "--augment", file).exit_code == 0
-    file.write_text("- HorizontalFlop: {}\n", "utf-8")
-    wrong = call("preview", folder, "--out", tmp_path / "no.png", "--augment", file)
-    assert "did you mean HorizontalFlip" in str(wrong.exception)
-    assert not (tmp_path / "no.png").exists()
-
-
-def test_names_that_are_no_utf8_and_classes_like_markup_are_printed(tmp_path: Path) -> None:
-    odd = b"latin \xe4.png"
-    item = sample(tmp_path / "set" / "images", "p.png", [])
-    shutil.move(str(item.file), tmp_path / "set" / "images" / odd.decode(errors="surrogateescape"))
-    (tmp_path / "set" / "labels").mkdir()
-    (tmp_path / "set" / "data.yaml").write_text("train: images\nnames: ['[red]', '[/]']\n", "utf-8")
-    done = call("check", tmp_path / "set")
-    assert done.exit_code == 0, done.exception
-    assert "[red], [/]" in done.stdout
-    assert call("stats", tmp_path / "set").exit_code == 0
-    assert call("preview", tmp_path / "set", "--out", tmp_path / "sheet.png").exit_code == 0
-    assert call("convert", tmp_path / "set", "--to", "voc", "--out", tmp_path / "voc").exit_code == 0
-
-
-def test_groups_that_cannot_be_told_are_told_before_pictures_are_read(folder: Path) -> None:
-    assert "has no column 'board'" in str(call("check", folder, "--group-column", "board").exception)
-    assert "does not fit this name" in str(call("check", folder, "--group-pattern", "^x").exception)
-    assert "finds an empty name" in str(call("check", folder, "--group-pattern", "^(x*)").exception)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "says"),
-    [
-        ("0.8,0.2", "--ratio"),
-        ("a,b,c", "--ratio"),
-        ("0,0,0", "needs a share"),
-        ("-1,1,1", "--ratio"),
-        ("inf,1,1", "--ratio"),
-    ],
-)
-def test_ratios_that_are_none(folder: Path, tmp_path: Path, ratio: str, says: str) -> None:
-    assert says in str(call("split", folder, "--out", tmp_path / "out", f"--ratio={ratio}").exception)
-
-
-def test_a_set_in_which_nothing_can_be_read_is_an_error_and_never_a_traceback(tmp_path: Path) -> None:
-    folder = coco_folder(tmp_path / "set")
-    (folder / "images" / "p.png").write_bytes(b"")
-    found = call("check", folder)
-    assert (found.exit_code, "the file is empty" in found.stdout) == (1, True)
-    for words in (
-        ("check", folder, "--fix", tmp_path / "fix"),
-        ("split", folder, "--out", tmp_path / "split"),
-        ("convert", folder, "--to", "yolo", "--out", tmp_path / "yolo"),
-        ("preview", folder, "--out", tmp_path / "p.png"),
-    ):
-        assert isinstance(call(*words).exception, DatasetError), words
-    assert call("stats", folder, "--out", tmp_path / "plots").exit_code == 0
-    assert [item.name for item in tmp_path.iterdir()] in (["set", "plots"], ["plots", "set"])
+def test_what_is_no_data_set_says_what_was_looked_for(tmp_path: Path) -> None:
+    assert "looked for data.yaml" in error_of(edgevision("data", "check", tmp_path))
+    assert "no such file or folder" in error_of(edgevision("data", "check", tmp_path / "nowhere"))

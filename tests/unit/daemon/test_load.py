@@ -69,11 +69,22 @@ def test_a_camera_that_is_away_is_no_overload() -> None:
     assert watched.told == []
 
 
-def test_a_short_burst_is_not_told() -> None:
+def test_short_bursts_far_apart_are_not_told() -> None:
+    watched, door = Watched(), camera()
+    for second in range(40):
+        watched.second(door, dropping=second % 10 in {4, 5})
+    assert watched.told == []
+
+
+@pytest.mark.parametrize("every", [2, 3, 5])
+def test_a_camera_that_drops_a_frame_every_few_seconds_is_told_once_and_well_again_once(every: int) -> None:
     watched, door = Watched(), camera()
     for second in range(30):
-        watched.second(door, dropping=second % 4 < 2)
-    assert watched.told == []
+        watched.second(door, dropping=second % every == 0)
+    assert [load.state for _, load in watched.told] == ["overloaded"]
+    for _ in range(10):
+        watched.second(door)
+    assert [load.state for _, load in watched.told] == ["overloaded", "ok"]
 
 
 def test_heat_is_the_devices() -> None:
@@ -88,6 +99,14 @@ def test_heat_is_the_devices() -> None:
         ("device", {"state": "hot", "value": 97.0, "limit": 95.0, "unit": "C"}),
         ("device", {"state": "ok"}),
     ]
+
+
+def test_heat_that_comes_and_goes_is_told_once() -> None:
+    watched = Watched()
+    for second in range(30):
+        watched.celsius = 97.0 if second % 3 == 0 else 94.0
+        watched.second()
+    assert [load.state for _, load in watched.told] == ["hot"]
 
 
 def test_a_camera_that_was_taken_away_starts_anew() -> None:

@@ -1,107 +1,138 @@
-"""What a COCO data set may get wrong."""
+"""COCO data sets in their three layouts, sound and broken."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from labelled import coco_folder, sample
+from labelled import kinds, picture, text
 
-from edgevision.datasets.formats import read_dataset, write_dataset
+from edgevision.datasets.coco import read
 from edgevision.errors import DatasetError
 
+CATEGORIES = [{"id": 90, "name": "stain"}, {"id": 0, "name": "dent"}]
 
-def annotation(**other: Any) -> dict[str, Any]:
-    return {"id": 7, "image_id": 1, "category_id": 1, "bbox": [10, 20, 30, 40], **other}
+
+def document(name: str = "a.png", **changes: Any) -> dict[str, Any]:
+    annotation = {"id": 5, "image_id": 7, "category_id": 90, "bbox": [1, 2, 3.5, 4], "iscrowd": 0}
+    image = {"id": 7, "file_name": name, "width": 64, "height": 48}
+    return {"images": [image], "annotations": [annotation], "categories": CATEGORIES, **changes}
+
+
+def write(file: Path, content: object) -> Path:
+    return text(file, json.dumps(content))
+
+
+def annotated(**changes: Any) -> dict[str, Any]:
+    base = document()
+    return {**base, "annotations": [{**base["annotations"][0], **changes}]}
+
+
+def test_ids_of_categories_need_not_be_contiguous(tmp_path: Path) -> None:
+    picture(tmp_path / "images/a.png")
+    data = read(write(tmp_path / "labels.json", document()))
+    assert data.classes == ("dent", "stain")
+    assert data.samples[0].label.tolist() == [1]
+    assert data.samples[0].xyxy.tolist() == [[1, 2, 4.5, 6]]
+    assert data.samples[0].origins == (f"{tmp_path}/labels.json#annotation 5",)
+    assert data.findings == ()
+
+
+@pytest.mark.parametrize("place", ["images/a.png", "train2017/a.png", "train/a.png", "images/train/a.png", "a.png"])
+def test_instances_find_their_pictures(tmp_path: Path, place: str) -> None:
+    picture(tmp_path / place)
+    write(tmp_path / "annotations/instances_train2017.json", document())
+    data = read(tmp_path)
+    assert [(item.split, item.file) for item in data.samples] == [("train", tmp_path / place)]
+    assert data.findings == ()
+
+
+def test_a_file_a_split_beside_the_pictures(tmp_path: Path) -> None:
+    for index, split in enumerate(("train", "valid")):
+        picture(tmp_path / split / "a.png", index)
+        write(tmp_path / split / "_annotations.coco.json", document())
+    assert [item.split for item in read(tmp_path).samples] == ["train", "val"]
+
+
+def test_what_else_an_image_carries_becomes_columns(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    content = document()
+    content["images"][0] |= {"lot": "A7", "camera": 2, "license": 1, "good": True, "tags": ["x"]}
+    assert read(write(tmp_path / "all.json", content)).samples[0].columns == {"lot": "A7", "camera": "2"}
+
+
+def test_crowds_are_left_out_and_counted(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    data = read(write(tmp_path / "all.json", annotated(iscrowd=1)))
+    assert len(data.samples[0]) == 0
+    assert kinds(data, "warning") == [("crowd", "all.json")]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "kind"),
+    ("changes", "kind"),
     [
-        *(({"bbox": bbox}, "bad_label") for bbox in ([None, 1, 2, 3], [[1], 1, 2, 3], [10**400, 1, 2, 3], [1, 2], "x")),
-        ({"bbox": [True, 1, 2, 3]}, "bad_label"),
-        ({"image_id": [1]}, "no_picture"),
-        ({"image_id": None}, "no_picture"),
-        ({"category_id": {}}, "unknown_class"),
-        ({"category_id": 99}, "unknown_class"),
+        ({"category_id": 4}, "unknown_class"),
+        ({"category_id": [90]}, "unknown_class"),
+        ({"image_id": 8}, "no_picture"),
+        ({"image_id": {}}, "no_picture"),
+        ({"bbox": [1, 2, 3]}, "bad_label"),
+        ({"bbox": [1, 2, 3, float("nan")]}, "bad_label"),
+        ({"bbox": ["a", 2, 3, 4]}, "bad_label"),
+        ({"bbox": [None, 2, 3, 4]}, "bad_label"),
     ],
 )
-def test_an_annotation_that_says_nothing_is_told_and_the_others_stay(
-    tmp_path: Path, wrong: dict[str, Any], kind: str
-) -> None:
-    data = read_dataset(coco_folder(tmp_path, annotations=[annotation(**wrong), annotation(id=8)]))
-    assert [(item.kind, item.where.rpartition("#")[2]) for item in data.findings] == [(kind, "annotation 7")]
-    assert data.samples[0].xyxy.tolist() == [[10, 20, 40, 60]]
+def test_an_annotation_that_is_wrong_is_told_with_its_id(tmp_path: Path, changes: dict[str, Any], kind: str) -> None:
+    picture(tmp_path / "a.png")
+    data = read(write(tmp_path / "all.json", annotated(**changes)))
+    assert kinds(data) == [(kind, "all.json#annotation 5")]
+    assert len(data.samples[0]) == 0
+
+
+def test_pictures_that_are_missing_outside_or_unlisted(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / "set" / name)
+    picture(tmp_path / "out.png")
+    images = [{"id": index, "file_name": name} for index, name in enumerate(["a.png", "../out.png", "gone.png"])]
+    data = read(write(tmp_path / "set/all.json", document(images=images, annotations=[])))
+    assert kinds(data) == [("outside_root", "all.json#image 1"), ("no_picture", "all.json#image 2")]
+    assert kinds(data, "warning") == [("no_label", "b.png")]
+    assert [item.file.name for item in data.samples] == ["a.png"]
+
+
+def test_boxes_for_a_picture_of_another_size_are_refused(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 0, 48, 64)
+    picture(tmp_path / "b.png")
+    images = [{"id": 7, "file_name": "a.png", "width": 64, "height": 48}, {"id": 8, "file_name": "b.png"}]
+    data = read(write(tmp_path / "all.json", document(images=images)))
+    assert kinds(data) == [("size", "all.json#image 7")]
+    assert [item.file.name for item in data.samples] == ["b.png"]
 
 
 @pytest.mark.parametrize(
-    ("categories", "says"),
+    ("content", "message"),
     [
-        ([], "there are no class names"),
-        ([{"id": [1], "name": "a"}], "a category has no id"),
-        ([{"name": "a"}, {"id": "x", "name": "b"}], "a category has no id"),
-        ([{"id": 1}], "'None' is no class name"),
-        ([{"id": 1, "name": "a"}, {"id": 1, "name": "b"}], "two categories have one id"),
-        ([{"id": 1, "name": "a"}, {"id": 2, "name": "a"}], "the class 'a' is given twice"),
-        ([{"id": 1, "name": "a\nb"}], "has a line break"),
-        ("a", "`categories` is no list of objects"),
-        ([1], "`categories` is no list of objects"),
+        ('{"images": [],\n "annotations": [}', "all.json:2: is not valid JSON"),
+        ("[1, 2]", "`images` is no list"),
+        ('{"images": [], "annotations": 3, "categories": []}', "`annotations` is no list"),
+        ("[" * 100_000, "is nested too deeply"),
+        (json.dumps(document(categories=[{"id": 1, "name": "a"}, {"id": 2, "name": "a"}])), "'a' is given twice"),
+        (json.dumps(document(categories=[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}])), "two categories"),
+        (json.dumps(document(categories=[{"id": [1], "name": "a"}])), "a category has no id"),
+        (json.dumps(document(images=[], annotations=[])), "there are no pictures"),
     ],
 )
-def test_categories_that_are_no_classes(tmp_path: Path, categories: object, says: str) -> None:
-    with pytest.raises(DatasetError, match=rf"all\.json: .*{says}"):
-        read_dataset(coco_folder(tmp_path, categories=categories))
+def test_a_file_that_is_wrong_is_one_clear_error(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(DatasetError) as refused:
+        read(text(tmp_path / "all.json", content))
+    assert message in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("image", "kind"),
-    [
-        ({"id": [1], "file_name": "p.png"}, "bad_label"),
-        ({"id": 2}, "bad_label"),
-        ({"id": 2, "file_name": 3}, "bad_label"),
-        ({"id": 2, "file_name": "p" * 300 + ".png"}, "no_picture"),
-        ({"id": 2, "file_name": "a\0b.png"}, "no_picture"),
-        ({"id": 2, "file_name": "\ud800.png"}, "no_picture"),
-        ({"id": 2, "file_name": "../images/p.png"}, "outside_root"),
-        ({"id": 2, "file_name": "..\\images\\p.png"}, "outside_root"),
-        ({"id": 2, "file_name": "/etc/passwd"}, "outside_root"),
-        ({"id": 2, "file_name": "p.png", "width": 64, "height": 96}, "size"),
-    ],
-)
-def test_images_that_are_none(tmp_path: Path, image: dict[str, Any], kind: str) -> None:
-    good = {"id": 1, "file_name": "p.png", "width": 96, "height": 64}
-    data = read_dataset(coco_folder(tmp_path, images=[good, image]))
-    assert len(data) == 1
-    assert [item.kind for item in data.findings if item.severity == "error"] == [kind]
-
-
-def test_a_file_without_images_holds_none(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="there are no pictures"):
-        read_dataset(coco_folder(tmp_path, images=[]))
-
-
-def test_an_empty_file_of_one_split_does_not_spoil_the_others(tmp_path: Path) -> None:
-    coco_folder(tmp_path)
-    notes = tmp_path / "annotations"
-    notes.mkdir()
-    (tmp_path / "all.json").rename(notes / "instances_train.json")
-    (notes / "instances_val.json").write_text('{"images": [], "annotations": [], "categories": []}', "utf-8")
-    data = read_dataset(tmp_path)
-    assert [item.split for item in data.samples] == ["train"]
-    assert [item.kind for item in data.findings] == ["empty_file"]
-
-
-def test_what_else_is_known_of_an_image_goes_through_other_formats(tmp_path: Path) -> None:
-    image = {"id": 1, "file_name": "p.png", "lot": "x", "shot": 3, "file": "of another tool", "id_of_tool": None}
-    data = read_dataset(coco_folder(tmp_path / "in", images=[image]))
-    write_dataset(data, tmp_path / "out", "yolo")
-    (item,) = read_dataset(tmp_path / "out").samples
-    assert item.columns == {"lot": "x", "shot": "3"}
-
-
-def test_a_picture_that_the_file_does_not_list_is_told(tmp_path: Path) -> None:
-    coco_folder(tmp_path)
-    sample(tmp_path / "images", "other.png", [])
-    (finding,) = read_dataset(tmp_path).findings
-    assert (finding.severity, finding.where) == ("warning", str(tmp_path / "images" / "other.png"))
+def test_of_several_files_one_must_be_named(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    file = write(tmp_path / "one.json", document())
+    write(tmp_path / "two.json", document())
+    with pytest.raises(DatasetError, match=r"one\.json, two\.json"):
+        read(tmp_path)
+    assert len(read(file)) == 1

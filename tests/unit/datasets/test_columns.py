@@ -1,57 +1,57 @@
-"""The table of what else is known of pictures."""
+"""Tables of what else is known of pictures."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from labelled import data_set
+from labelled import kinds, picture, text
 
 from edgevision.datasets.columns import with_columns
+from edgevision.datasets.formats import read_dataset
 from edgevision.errors import DatasetError
 
 
-def table(folder: Path, text: str | bytes) -> Path:
-    file = folder / "table.csv"
-    file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return file
+def bare(folder: Path) -> Path:
+    for name in ("train/a.png", "val/a.png", "val/b.png"):
+        picture(folder / "images" / name)
+        text(folder / "labels" / Path(name).with_suffix(".txt"), "")
+    text(folder / "classes.txt", "dent\n")
+    return folder
 
 
-def test_rows_are_found_by_path_or_name_and_add_to_what_is_known(tmp_path: Path) -> None:
-    data = data_set(tmp_path)
-    text = '\ufefffile,part,lot\n./a1.png,7,\nPrüfling 3.jpg,"8, left",z\n'
-    found = {item.file.name: item for item in with_columns(data, table(tmp_path, text)).samples}
-    assert found["a1.png"].columns == {"lot": "a", "part": "7"}
-    assert found["Prüfling 3.jpg"].columns == {"lot": "z", "part": "8, left"}
-    assert (found["a1.png"].part, found["b4.png"].part) == ("7", str(tmp_path / "b4.png"))
+def test_rows_fit_by_name_below_the_folder_or_by_file_name(tmp_path: Path) -> None:
+    table = text(tmp_path / "lots.csv", "\ufefflot,file,day\nA,images/train/a.png,1\n,./images/val/a.png,2\nC,b.png,\n")
+    data = read_dataset(bare(tmp_path / "set"), columns=table)
+    assert [item.columns for item in data.samples] == [{"lot": "A", "day": "1"}, {"day": "2"}, {"lot": "C"}]
+    assert data.findings == ()
 
 
-def test_rows_of_no_picture_and_of_several_are_told(tmp_path: Path) -> None:
-    data = data_set(tmp_path)
-    (tmp_path / "b").mkdir()
-    (tmp_path / "a1.png").rename(tmp_path / "b" / "a1.png")
-    (tmp_path / "a2.png").rename(tmp_path / "a1.png")
-    first, second, *_ = data.samples
-    pair = (replace(first, file=tmp_path / "b" / "a1.png"), replace(second, file=tmp_path / "c" / "a1.png"))
-    found = with_columns(replace(data, samples=pair), table(tmp_path, "file,part\na1.png,1\nq.png,2\nb/a1.png,3\n"))
-    assert [(item.kind, item.severity, item.where[-5:]) for item in found.findings] == [
-        ("ambiguous_row", "error", "csv:2"), ("no_picture_for_row", "warning", "csv:3")]  # fmt: skip
-    assert [item.columns.get("part") for item in found.samples] == ["3", None]
+def test_a_table_in_the_folder_is_read_by_itself(tmp_path: Path) -> None:
+    text(bare(tmp_path) / "columns.csv", "file,lot\nb.png,C\n")
+    assert read_dataset(tmp_path).samples[2].columns == {"lot": "C"}
+
+
+def test_rows_without_or_with_several_pictures_are_told_with_their_line(tmp_path: Path) -> None:
+    data = read_dataset(bare(tmp_path / "set"))
+    told = with_columns(data, text(tmp_path / "lots.csv", "file,lot\na.png,A\nnone.png,B\n"))
+    assert kinds(told) == [("ambiguous_row", "lots.csv:2")]
+    assert kinds(told, "warning") == [("no_picture_for_row", "lots.csv:3")]
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("content", "message"),
     [
-        ("", r"csv:1: needs a column `file`"),
-        ("name,part\n", r"csv:1: needs a column `file`"),
-        ("file,part,part\n", r"names that differ"),
-        ("file,part\na1.png\n", r"csv:2: has more or fewer fields"),
-        ("file,part\na1.png,1,2\n", r"csv:2: has more or fewer fields"),
-        ('file,part\n"a1.png,1\n', r"csv:2: is no valid CSV"),
-        (b"file,part\n\xff,1\n", r"is not UTF-8"),
+        ("name,lot\na,b\n", "lots.csv:1: needs a column `file`"),
+        ("", "lots.csv:1: needs a column `file`"),
+        ("file,lot,lot\n", "names that differ"),
+        ("file,lot\na.png\n", "lots.csv:2: has more or fewer fields"),
+        ("file,lot\na.png,b,c\n", "lots.csv:2: has more or fewer fields"),
+        ('file,lot\n"a.png,b\n', "lots.csv:2: is no valid CSV"),
     ],
 )
-def test_malformed_tables(tmp_path: Path, text: str | bytes, says: str) -> None:
-    with pytest.raises(DatasetError, match=says):
-        with_columns(data_set(tmp_path), table(tmp_path, text))
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    data = read_dataset(bare(tmp_path / "set"))
+    with pytest.raises(DatasetError) as refused:
+        with_columns(data, text(tmp_path / "lots.csv", content))
+    assert message in str(refused.value)

@@ -1,106 +1,85 @@
-"""DeepPCB in both of its layouts, and what it may get wrong."""
+"""DeepPCB in both layouts."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-import cv2
 import pytest
-from labelled import sample
+from labelled import kinds, picture, text
 
-from edgevision.datasets.base import DataSet
-from edgevision.datasets.formats import detect, read_dataset
+from edgevision.datasets.deeppcb import TYPES, is_one, read
 from edgevision.errors import DatasetError
 
-IDS = ("00041000", "13000001")
 
-
-def flat(folder: Path, label: str = "10 10 30 30 1\n") -> Path:
-    for name in IDS:
-        sample(folder / "images", f"{name}.png", [])
-        sample(folder / "templates", f"{name}.png", [])
-        (folder / "labels_orig").mkdir(exist_ok=True)
-        (folder / "labels_orig" / f"{name}.txt").write_text(label, "utf-8")
+def flat(folder: Path, name: str = "00041000", labels: str = "1 2 10 20 1\n") -> Path:
+    picture(folder / "images" / f"{name}.png", int(name))
+    picture(folder / "templates" / f"{name}.png", int(name) + 1)
+    text(folder / "labels_orig" / f"{name}.txt", labels)
     return folder
 
 
-def published(folder: Path) -> Path:
-    """The layout of the original repository."""
-    for name in IDS:
-        group = folder / "PCBData" / f"group{name[:5]}"
-        sample(group / name[:5], f"{name}_test.jpg", [])
-        sample(group / name[:5], f"{name}_temp.jpg", [])
-        (group / f"{name[:5]}_not").mkdir()
-        (group / f"{name[:5]}_not" / f"{name}.txt").write_text("10,10,30,30,6\n", "utf-8")
-    lines = [f"group{name[:5]}/{name[:5]}/{name}.jpg group{name[:5]}/{name[:5]}_not/{name}.txt\n" for name in IDS]
-    (folder / "PCBData" / "trainval.txt").write_text(lines[0], "utf-8")
-    (folder / "PCBData" / "test.txt").write_text(lines[1], "utf-8")
-    return folder
+def test_a_picture_comes_with_its_template_and_board(tmp_path: Path) -> None:
+    data = read(flat(tmp_path))
+    (sample,) = data.samples
+    assert data.classes == TYPES
+    assert sample.template == tmp_path / "templates/00041000.png"
+    assert sample.columns == {"board": "00041"}
+    assert (sample.xyxy.tolist(), sample.label.tolist()) == ([[1, 2, 10, 20]], [0])
+    assert (sample.split, data.findings) == ("", ())
 
 
-def told(data: DataSet) -> list[tuple[str, str]]:
-    return [(finding.kind, finding.where) for finding in data.findings if finding.severity == "error"]
+@pytest.mark.parametrize("comma", [" ", ",", ", "])
+def test_the_original_layout(tmp_path: Path, comma: str) -> None:
+    group = tmp_path / "PCBData/group20085"
+    for end in ("test", "temp"):
+        picture(group / f"20085/20085000_{end}.jpg")
+    text(group / "20085_not/20085000.txt", comma.join(["1", "2", "10", "20", "6"]))
+    text(tmp_path / "PCBData/trainval.txt", "")
+    text(tmp_path / "PCBData/test.txt", "group20085/20085/20085000.jpg group20085/20085_not/20085000.txt\n")
+    (sample,) = read(tmp_path).samples
+    assert is_one(tmp_path)
+    assert sample.template is not None
+    assert sample.file.name == "20085000_test.jpg"
+    assert (sample.label.tolist(), sample.split, sample.columns["board"]) == ([5], "test", "20085")
 
 
-@pytest.mark.parametrize("made", [flat, published])
-def test_both_layouts(tmp_path: Path, made: type) -> None:
-    made(tmp_path)
-    assert detect(tmp_path) == "deeppcb"
-    data = read_dataset(tmp_path)
-    assert data.findings == ()
-    assert [item.columns["board"] for item in data.samples] == ["00041", "13000"]
-    assert all(item.template and item.xyxy.tolist() == [[10, 10, 30, 30]] for item in data.samples)
-    assert [item.split for item in data.samples] == (["train", "test"] if made is published else ["", ""])
-
-
-@pytest.mark.parametrize(
-    ("line", "kind"),
-    [
-        ("10 10 30 30 7", "unknown_class"),
-        ("10 10 30 30 0", "unknown_class"),
-        ("10 10 30 30 1.5", "unknown_class"),
-        ("10 10 30 30", "bad_label"),
-        ("10 10 30 1e99 1", "bad_label"),
-        ("copper", "bad_label"),
-    ],
-)
-def test_a_line_that_says_nothing_is_told_with_its_number(tmp_path: Path, line: str, kind: str) -> None:
-    data = read_dataset(flat(tmp_path, f"10 10 30 30 1\n{line}\n"))
-    assert told(data) == [(kind, f"{tmp_path / 'labels_orig' / name}.txt:2") for name in IDS]
-    assert [len(item) for item in data.samples] == [1, 1]
-
-
-def test_lists_that_name_strangers_or_one_picture_twice(tmp_path: Path) -> None:
+def test_trainval_alone_decides_nothing_and_lists_do(tmp_path: Path) -> None:
     flat(tmp_path)
-    (tmp_path / "train.txt").write_text("00041000\n../../00041000\n99999999\n", "utf-8")
-    (tmp_path / "test.txt").write_text("00041000\n", "utf-8")
-    data = read_dataset(tmp_path)
-    assert [item.split for item in data.samples] == ["train", ""]
-    assert told(data) == [
-        ("no_picture", f"{tmp_path / 'train.txt'}:3"), ("two_splits", f"{tmp_path / 'test.txt'}:1")]  # fmt: skip
+    text(tmp_path / "trainval.txt", "00041000\n")
+    assert read(tmp_path).samples[0].split == ""
+    text(tmp_path / "val.txt", "00041000\n00041001\n")
+    text(tmp_path / "test.txt", "00041000\n")
+    (tmp_path / "trainval.txt").unlink()
+    data = read(tmp_path)
+    assert data.samples[0].split == "val"
+    assert kinds(data) == [("no_picture", "val.txt:2"), ("two_splits", "test.txt:1")]
 
 
-def test_two_pictures_of_one_id_are_told(tmp_path: Path) -> None:
-    flat(tmp_path)
-    picture = cv2.imread(str(tmp_path / "images" / f"{IDS[0]}.png"))
-    cv2.imwrite(str(tmp_path / "images" / f"{IDS[0]}.jpg"), picture)
-    data = read_dataset(tmp_path)
-    assert len(data) == 2
-    assert told(data) == [("name_twice", str(tmp_path / "images" / f"{IDS[0]}.png"))]
+def test_what_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
+    flat(tmp_path, labels="1 2 10 20 7\n1 2 10\n1 2 10 x 1\n1 2 10 20 1.5\n3 4 5 6 2\n")
+    text(tmp_path / "labels_orig/00042000.txt", "")
+    picture(tmp_path / "images/00043000.png")
+    data = read(tmp_path)
+    assert kinds(data) == [
+        ("unknown_class", "00041000.txt:1"),
+        ("bad_label", "00041000.txt:2"),
+        ("bad_label", "00041000.txt:3"),
+        ("unknown_class", "00041000.txt:4"),
+        ("no_picture", "00042000.txt"),
+    ]
+    assert kinds(data, "warning") == [("no_label", "00043000.png"), ("no_template", "00043000.png")]
+    assert [len(item) for item in data.samples] == [1, 0]
 
 
-def test_labels_and_templates_of_other_pictures(tmp_path: Path) -> None:
-    flat(tmp_path)
-    (tmp_path / "images" / f"{IDS[0]}.png").unlink()
-    (tmp_path / "templates" / f"{IDS[1]}.png").unlink()
-    data = read_dataset(tmp_path)
-    assert told(data) == [("no_picture", str(tmp_path / "labels_orig" / f"{IDS[0]}.txt"))]
-    assert [finding.kind for finding in data.findings if finding.severity == "warning"] == ["no_template"]
-
-
-def test_without_its_folders_it_is_none(tmp_path: Path) -> None:
-    flat(tmp_path)
-    shutil.rmtree(tmp_path / "templates")
+def test_other_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no DeepPCB data set"):
-        read_dataset(tmp_path, "deeppcb")
+        read(tmp_path)
+
+
+def test_real_boards_are_read_whole(data_dir: Path) -> None:
+    data = read(data_dir / "deeppcb")
+    assert (len(data), sum(data.counts()), data.findings) == (1000, 6873, ())
+    assert {item.columns["board"] for item in data.samples} == {
+        "00041", "13000", "20085", "44000", "50600", "77000", "92000"
+    }  # fmt: skip
+    assert all(item.template is not None for item in data.samples)

@@ -81,9 +81,7 @@ def test_everything_at_once(tmp_path: Path) -> None:
     cleaned, actions = fixed(checked, CheckSettings())
     write_dataset(cleaned, tmp_path / "out", "yolo")
     assert errors(read_dataset(tmp_path / "out")) == []
-    assert {action.what for action in actions} == {
-        "left out: unknown_class", "left out: bad_label", "left out: no_picture",
-        "picture dropped", "box dropped", "box clipped"}  # fmt: skip
+    assert {action.what for action in actions} == {"label left out", "picture dropped", "box dropped", "box clipped"}
     assert contents(folder) == before
 
 

@@ -1,86 +1,109 @@
-"""What a VOC data set may get wrong."""
+"""Pascal VOC data sets, sound and broken, and their counting from 1."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from labelled import sample, voc_folder
+from labelled import kinds, picture, text
 
-from edgevision.datasets.base import DataSet
-from edgevision.datasets.formats import read_dataset
+from edgevision.datasets.voc import read
 from edgevision.errors import DatasetError
 
+OBJECT = """<object><name>{}</name>
+<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"""
 
-def xml(name: str = "dent", box: tuple[object, ...] = (11, 21, 40, 60), size: str = "") -> bytes:
-    sides = "".join(
-        f"<{side}>{value}</{side}>" for side, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
+
+def xml(*objects: str, size: tuple[int, int] = (64, 48)) -> str:
+    head = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>"
+    return "\n".join(["<annotation>", head, *objects, "</annotation>"])
+
+
+def one(folder: Path, content: str, name: str = "a") -> Path:
+    picture(folder / "JPEGImages" / f"{name}.png")
+    text(folder / "Annotations" / f"{name}.xml", content)
+    return folder
+
+
+def test_a_box_over_the_whole_picture_counts_from_one_to_the_last_pixel(tmp_path: Path) -> None:
+    data = read(one(tmp_path, xml(OBJECT.format("dent", 1, 1, 64, 48), OBJECT.format("ack", 10.5, 2, 12, 3))))
+    assert data.classes == ("ack", "dent")
+    assert data.samples[0].xyxy.tolist() == [[0, 0, 64, 48], [9.5, 1, 12, 3]]
+    assert data.samples[0].label.tolist() == [1, 0]
+    assert data.samples[0].origins == tuple(f"{tmp_path}/Annotations/a.xml:{line}" for line in (3, 5))
+
+
+@pytest.mark.parametrize("names", [("annotations_voc", "images"), ("ANNOTATIONS", "IMAGES")])
+def test_folders_have_many_names(tmp_path: Path, names: tuple[str, str]) -> None:
+    text(tmp_path / names[0] / "a.xml", xml(OBJECT.format("dent", 1, 1, 9, 9)))
+    picture(tmp_path / names[1] / "dent" / "a.png")
+    assert len(read(tmp_path).samples[0]) == 1
+
+
+def test_splits_come_from_lists_or_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "lists"
+    for name in ("a", "b", "c d"):
+        one(folder, xml(OBJECT.format("dent", 1, 1, 9, 9)), name)
+    text(folder / "ImageSets/Main/train.txt", "a\nc d\nb -1\nnone\n")
+    text(folder / "ImageSets/Main/test.txt", "a\n")
+    data = read(folder)
+    assert [(item.file.stem, item.split) for item in data.samples] == [
+        ("a", "train"),
+        ("a", "test"),
+        ("b", "train"),
+        ("c d", "train"),
+    ]
+    assert kinds(data) == [("no_picture", "train.txt:4")]
+    for split in ("train", "validation"):
+        one(tmp_path / "folders" / split, xml(OBJECT.format("dent", 1, 1, 9, 9)))
+    assert [item.split for item in read(tmp_path / "folders").samples] == ["train", "val"]
+
+
+def test_what_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
+    text(tmp_path / "classes.txt", "dent\n")
+    one(
+        tmp_path, xml(OBJECT.format("dent", 1, 1, "", 9), OBJECT.format("", 1, 1, 9, 9), OBJECT.format("x", 1, 1, 9, 9))
     )
-    return f"<annotation>{size}\n<object><name>{name}</name><bndbox>{sides}</bndbox></object>\n</annotation>".encode()
+    one(tmp_path, "<annotation>\n<object>\n</annotation>", "b")
+    one(tmp_path, xml(size=(48, 64)), "c")
+    one(tmp_path, xml(), "d")
+    text(tmp_path / "Annotations/gone.xml", xml())
+    picture(tmp_path / "JPEGImages/e.png")
+    data = read(tmp_path)
+    assert kinds(data) == [
+        ("bad_label", "a.xml:3"),
+        ("bad_label", "a.xml:5"),
+        ("unknown_class", "a.xml:7"),
+        ("bad_label", "b.xml:3"),
+        ("no_picture", "gone.xml"),
+        ("size", "c.xml"),
+    ]
+    assert kinds(data, "warning") == [("no_label", "e.png")]
+    assert [item.file.stem for item in data.samples] == ["a", "b", "d", "e"]
 
 
-def kinds(data: DataSet) -> list[str]:
-    return [finding.kind for finding in data.findings]
+def test_entities_are_never_expanded(tmp_path: Path) -> None:
+    secret = text(tmp_path / "secret.txt", "stolen")
+    bombs = [
+        f'<!DOCTYPE a [<!ENTITY x SYSTEM "{secret.as_uri()}">]>\n<annotation>&x;</annotation>',
+        '<!DOCTYPE a [<!ENTITY x "xx"><!ENTITY y "&x;&x;">]>\n<annotation>&y;</annotation>',
+    ]
+    text(tmp_path / "classes.txt", "dent\n")
+    for index, bomb in enumerate(bombs):
+        one(tmp_path, bomb, str(index))
+    data = read(tmp_path)
+    assert kinds(data) == [("bad_label", "0.xml:1"), ("bad_label", "1.xml:1")]
+    assert all("declares an XML entity" in item.message for item in data.findings)
 
 
-def test_pixels_count_from_one(tmp_path: Path) -> None:
-    data = read_dataset(voc_folder(tmp_path, xml(box=(1, 1, 96, 64))))
-    assert (data.samples[0].xyxy.tolist(), data.findings) == ([[0, 0, 96, 64]], ())
+def test_without_any_name_there_are_no_classes(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"no object has a name.*classes\.txt"):
+        read(one(tmp_path, xml()))
 
 
-def test_boxes_that_count_from_zero_are_told_once_and_are_not_outside(tmp_path: Path) -> None:
-    data = read_dataset(voc_folder(tmp_path, xml(box=(0, 0, 95, 63))))
-    assert data.samples[0].xyxy.tolist() == [[0, 0, 95, 63]]
-    (finding,) = data.findings
-    assert (finding.kind, finding.severity) == ("counts_from_0", "warning")
-    assert finding.where.endswith("p.xml:2")
-
-
-@pytest.mark.parametrize(
-    ("content", "kind"),
-    [
-        (xml(name=""), "bad_label"),
-        (xml(box=("", 1, 2, 3)), "bad_label"),
-        (xml(box=("left", 1, 2, 3)), "bad_label"),
-        (xml(box=("1e300", 1, 2, 3)), "bad_label"),
-        (xml(size="<size><width>64</width><height>96</height></size>"), "size"),
-        (b"<annotation>\n<object>\n</annotation>", "bad_label"),
-        (b'<!DOCTYPE a [<!ENTITY x "boom">]><annotation><object><name>&x;</name></object></annotation>', "bad_label"),
-        ('<?xml version="1.0" encoding="gb2312"?><annotation>裂</annotation>'.encode("gb2312"), "bad_label"),
-        (b"", "bad_label"),
-    ],
-)
-def test_a_file_that_says_nothing_is_told_with_its_line(tmp_path: Path, content: bytes, kind: str) -> None:
-    folder = voc_folder(tmp_path, content)
-    sample(folder / "JPEGImages", "q.png", [])
-    (folder / "Annotations" / "q.xml").write_bytes(xml())
-    data = read_dataset(folder)
-    assert kinds(data) == [kind]
-    assert "p.xml" in data.findings[0].where
-    assert data.classes == ("dent",)
-
-
-def test_without_a_class_there_is_no_data_set(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"no object has a name, .*; list them in classes\.txt"):
-        read_dataset(voc_folder(tmp_path, b"<annotation/>"))
-    (tmp_path / "classes.txt").write_text("dent\n", "utf-8")
-    assert len(read_dataset(tmp_path)) == 1
-
-
-def test_a_class_that_the_list_lacks_is_told(tmp_path: Path) -> None:
-    folder = voc_folder(tmp_path, xml("hole"))
-    (folder / "classes.txt").write_text("dent\n", "utf-8")
-    assert kinds(read_dataset(folder)) == ["unknown_class"]
-    (folder / "classes.txt").write_text("dent\ndent\n", "utf-8")
-    with pytest.raises(DatasetError, match=r"classes\.txt:2: the class 'dent' is given twice"):
-        read_dataset(folder)
-
-
-def test_lists_of_splits(tmp_path: Path) -> None:
-    folder = voc_folder(tmp_path, xml())
-    lists = folder / "ImageSets" / "Main"
-    lists.mkdir(parents=True)
-    (lists / "train.txt").write_text("p\nnowhere\n", "utf-8")
-    data = read_dataset(folder)
-    assert [item.split for item in data.samples] == ["train"]
-    assert data.findings[0].where.endswith("train.txt:2")
+def test_real_steel_is_read_whole(data_dir: Path) -> None:
+    """The real set; its boxes go from 1 to 200, as VOC counts, and fit their pictures exactly."""
+    data = read(data_dir / "neu-det")
+    assert (len(data), sum(data.counts()), data.findings) == (1440, 3335, ())
+    assert min(item.xyxy.min() for item in data.samples) == 0
+    assert max(item.xyxy.max() for item in data.samples) == 200

@@ -1,107 +1,138 @@
-"""What a YOLO data set may get wrong."""
+"""YOLO data sets, described and bare, sound and broken."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
-from labelled import sample, yolo_folder
+from labelled import kinds, picture, text
 
-from edgevision.datasets.base import DataSet
-from edgevision.datasets.formats import read_dataset
+from edgevision.datasets.yolo import read
 from edgevision.errors import DatasetError
 
 
-def told(data: DataSet, kind: str) -> list[str]:
-    return [str(finding) for finding in data.findings if finding.kind == kind]
+def described(folder: Path, yaml: str) -> Path:
+    for index, split in enumerate(("train", "val")):
+        picture(folder / "images" / split / "a.png", index)
+        text(folder / "labels" / split / "a.txt", "1 0.5 0.5 0.25 0.5\n")
+    return text(folder / "data.yaml", yaml)
 
 
-@pytest.mark.parametrize(
-    ("described", "says"),
-    [
-        ("names: [a]\n", r"data\.yaml: names no pictures: give folders"),
-        ("train: images\n", r"data\.yaml: `names` is missing"),
-        ("train: images\nnames: a\n", r"data\.yaml:2: `names` is missing"),
-        ("train: images\nnames: {0: a, 2: b}\n", r"data\.yaml:2: the keys of `names` must be 0, 1, 2"),
-        ("train: images\nnames: {false: a, 1: b}\n", r"data\.yaml:2: the keys of `names` must be 0, 1, 2"),
-        ("train: images\nnames: [yes, no]\n", r"data\.yaml:2: 'True' is no class name; write yes, no"),
-        ("train: images\nnc: 3\nnames: [a, b]\n", r"data\.yaml:2: `nc` is 3, but `names` has 2"),
-        ("train: images\nnames: [a, a]\n", r"data\.yaml:2: the class 'a' is given twice"),
-        ("train: {a: b}\nnames: [a]\n", r"data\.yaml:1: `train` must name folders or lists"),
-        ("train: [[a]]\nnames: [a]\n", r"data\.yaml:1: `train` must name folders or lists"),
-        ("train: images\nnames: [a]\nkpt_shape: [17, 3]\n", r"data\.yaml:3: labels of poses are not read"),
-        (f"train: {'a' * 300}\nnames: [a]\n", r"there are no pictures; .*data\.yaml:1: `train` names aaa"),
-        ("train: data.yaml\nnames: [a]\n", r"data\.yaml:1: `train` names data.yaml, which is not there"),
-    ],
-)
-def test_descriptions_that_describe_nothing(tmp_path: Path, described: str, says: str) -> None:
-    with pytest.raises(DatasetError, match=says):
-        read_dataset(yolo_folder(tmp_path, described=described))
+@pytest.mark.parametrize("names", ["[dent, scratch]", "{0: dent, 1: scratch}", "\n  1: scratch\n  0: dent"])
+def test_names_are_a_list_or_a_mapping(tmp_path: Path, names: str) -> None:
+    file = described(tmp_path, f"train: images/train\nval: images/val\nnames: {names}\n")
+    for path in (file, tmp_path):
+        data = read(path)
+        assert data.classes == ("dent", "scratch")
+        assert [(item.split, item.file.parent.name) for item in data.samples] == [("train", "train"), ("val", "val")]
+        assert data.samples[0].xyxy.tolist() == [[24, 12, 40, 36]]
+        assert data.samples[0].label.tolist() == [1]
+        assert data.samples[0].origins == (f"{tmp_path}/labels/train/a.txt:1",)
+        assert data.findings == ()
 
 
-def test_a_bomb_of_aliases_does_not_go_off(tmp_path: Path) -> None:
-    levels = [f"k{level}: &k{level} [{', '.join([f'*k{level - 1}'] * 10)}]\n" for level in range(1, 12)]
-    described = f"k0: &k0 [x]\n{''.join(levels)}train: images\nnames: [a]\n"
-    assert len(read_dataset(yolo_folder(tmp_path, described=described))) == 1
+def test_a_split_is_a_folder_a_list_of_folders_or_a_list_of_files(tmp_path: Path) -> None:
+    yaml = "path: sub\ntrain: [images/train, images/val]\ntest: test.txt\nnames: [dent, scratch]\n"
+    described(tmp_path / "sub", "")
+    text(tmp_path / "data.yaml", yaml)
+    text(tmp_path / "sub" / "test.txt", "./images/val/a.png\n\nimages/train/a.png\n")
+    data = read(tmp_path)
+    assert sorted((item.split, item.file.parent.name) for item in data.samples) == [
+        ("test", "train"),
+        ("test", "val"),
+        ("train", "train"),
+        ("train", "val"),
+    ]
 
 
-def test_lines_of_a_list_that_lead_out_or_nowhere(tmp_path: Path) -> None:
-    folder = yolo_folder(tmp_path / "set", described="train: list.txt\nnames: [scratch, dent]\n")
-    shutil.copytree(folder / "images", tmp_path / "images")
-    lines = ["./images/p.png", "../images/p.png", "images/../../images/p.png", "a" * 300, "images/q.png", "a\0b"]
-    (folder / "list.txt").write_text("\n".join(lines), "utf-8")
-    data = read_dataset(folder)
-    assert [item.file for item in data.samples] == [folder / "images" / "p.png"]
-    assert [text.split(": ")[0][-10:] for text in told(data, "outside_root")] == ["list.txt:2", "list.txt:3"]
-    assert [text.split(": ")[0][-10:] for text in told(data, "no_picture")] == [
-        "list.txt:4", "list.txt:5", "list.txt:6"]  # fmt: skip
+def test_a_path_of_another_machine_is_told_and_the_files_folder_is_used(tmp_path: Path) -> None:
+    data = read(described(tmp_path, "path: /elsewhere/set\ntrain: ../images/train\nnames: [dent, scratch]\n"))
+    assert len(data) == 1
+    assert kinds(data, "warning") == [("moved", "data.yaml:1")]
 
 
-@pytest.mark.parametrize("line", ["0 1e300 0.5 0.1 0.1", "0 nan 0.5 0.1 0.1", "0.5 0.5 0.5 0.1 0.1", "x 1 1 1 1"])
-def test_numbers_beyond_any_picture_are_bad_labels(tmp_path: Path, line: str) -> None:
-    data = read_dataset(yolo_folder(tmp_path, f"{line}\n0 0.5 0.5 0.5 0.5\n"))
-    assert told(data, "bad_label")[0].startswith(f"{tmp_path / 'labels' / 'p.txt'}:1: expected")
+def test_lines_that_are_wrong_are_told_with_their_line_and_left_out(tmp_path: Path) -> None:
+    file = described(tmp_path, "train: images/train\nnames: [dent, scratch]\n")
+    lines = "0 0.5 0.5 0.2 0.2\n1\n0 0.5 nan 0.2 0.2\n7 0.5 0.5 0.1 0.1\n0 1 2 3 4 5\nx 1 1 1 1\n0.5 1 1 1 1\n"
+    text(tmp_path / "labels/train/a.txt", lines)
+    data = read(file)
+    wrong = [("bad_label", 2), ("bad_label", 3), ("unknown_class", 4), ("bad_label", 5), ("bad_label", 6)]
+    assert kinds(data) == [(kind, f"a.txt:{line}") for kind, line in [*wrong, ("bad_label", 7)]]
     assert len(data.samples[0]) == 1
 
 
-def test_a_label_file_that_two_pictures_share_is_told(tmp_path: Path) -> None:
-    folder = yolo_folder(tmp_path)
-    sample(folder / "images", "p.jpg", [])
-    (text,) = told(read_dataset(folder), "shared_label")
-    assert "has the label file of p.jpg" in text
+def test_a_polygon_becomes_its_box(tmp_path: Path) -> None:
+    file = described(tmp_path, "train: images/train\nnames: [dent, scratch]\n")
+    text(tmp_path / "labels/train/a.txt", "0 0.25 0.5 0.5 0.25 0.75 1.0\n")
+    assert read(file).samples[0].xyxy.tolist() == [[16, 12, 48, 48]]
 
 
-def test_all_labels_for_other_pictures(tmp_path: Path) -> None:
-    folder = yolo_folder(tmp_path)
-    (folder / "images" / "p.png").rename(folder / "images" / "other.png")
-    data = read_dataset(folder)
-    assert (len(told(data, "no_picture")), len(told(data, "no_label"))) == (1, 1)
+def test_an_empty_label_file_is_a_picture_of_nothing_and_a_missing_one_a_warning(tmp_path: Path) -> None:
+    file = described(tmp_path, "train: images/train\nnames: [dent, scratch]\n")
+    text(tmp_path / "labels/train/a.txt", "")
+    picture(tmp_path / "images/train/b.png")
+    data = read(file)
+    assert [len(item) for item in data.samples] == [0, 0]
+    assert kinds(data) == []
+    assert kinds(data, "warning") == [("no_label", "b.png")]
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe0\x00 \x00", b"\0\0\0\0"])
-def test_label_files_of_nothing_and_of_bytes(tmp_path: Path, content: bytes) -> None:
-    folder = yolo_folder(tmp_path)
-    (folder / "labels" / "p.txt").write_bytes(content)
-    data = read_dataset(folder)
-    assert len(told(data, "bad_label")) == bool(content)
-    assert len(data.samples[0]) == 0
+def test_a_label_without_a_picture_is_an_error(tmp_path: Path) -> None:
+    file = described(tmp_path, "train: images/train\nnames: [dent, scratch]\n")
+    text(tmp_path / "labels/train/gone.txt", "0 0.5 0.5 0.2 0.2\n")
+    assert kinds(read(file)) == [("no_picture", "gone.txt")]
 
 
-def test_splits_beside_each_other_as_roboflow_exports_them(tmp_path: Path) -> None:
+def test_a_list_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    picture(tmp_path / "secret.png")
+    described(tmp_path / "set", "train: train.txt\nnames: [dent, scratch]\n")
+    text(tmp_path / "set/train.txt", "images/train/a.png\n../secret.png\nimages/train/none.png\n")
+    data = read(tmp_path / "set")
+    assert kinds(data) == [("outside_root", "train.txt:2"), ("no_picture", "train.txt:3")]
+    assert len(data) == 1
+
+
+def test_a_folder_that_is_missing_is_told_with_the_line_of_its_key(tmp_path: Path) -> None:
+    data = read(described(tmp_path, "train: images/train\nval: images/valid\nnames: [dent, scratch]\n"))
+    assert kinds(data) == [("missing", "data.yaml:2")]
+
+
+@pytest.mark.parametrize(
+    ("yaml", "message"),
+    [
+        ("train: [a\nnames: [a]\n", "data.yaml:2: is not valid YAML"),
+        ("- a\n", "is no mapping"),
+        ("train: images/train\n", "`names` is missing"),
+        ("train: images/train\nnames: [a, a]\n", "data.yaml:2: the class 'a' is given twice"),
+        ("train: images/train\nnames: {0: a, 2: b}\n", "data.yaml:2: the keys of `names` must be 0, 1, 2"),
+        ("nc: 3\ntrain: images/train\nnames: [a, b]\n", "data.yaml:1: `nc` is 3, but `names` has 2"),
+        ("train: images/train\nnames: []\n", "there are no class names"),
+        ("kpt_shape: [17, 3]\nnames: [a]\n", "data.yaml:1: labels of poses are not read"),
+        ("names: [a]\n", "names no pictures"),
+        ("train: !!python/object/apply:os.system [ls]\nnames: [a]\n", "is not valid YAML"),
+    ],
+)
+def test_a_description_that_is_wrong_is_one_clear_error(tmp_path: Path, yaml: str, message: str) -> None:
+    with pytest.raises(DatasetError) as refused:
+        read(described(tmp_path, yaml))
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("labels", ["labels", "labels_yolo", "labels_v2"])
+def test_a_bare_folder_takes_its_splits_from_folders(tmp_path: Path, labels: str) -> None:
     for split in ("train", "valid"):
-        sample(tmp_path / split / "images", f"{split}.png", [])
-        (tmp_path / split / "labels").mkdir()
-        (tmp_path / split / "labels" / f"{split}.txt").write_text("1 0.5 0.5 0.5 0.5\n", "utf-8")
-    text = "train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['a', 'b']\n"
-    (tmp_path / "data.yaml").write_text(text, "utf-8")
-    data = read_dataset(tmp_path)
-    assert {item.split: item.label.tolist() for item in data.samples} == {"train": [1], "val": [1]}
+        picture(tmp_path / "images" / split / "ä b.jpg")
+        text(tmp_path / labels / split / "ä b.txt", "0 0.5 0.5 0.5 0.5\n")
+    text(tmp_path / "classes.txt", "dent\n")
+    data = read(tmp_path)
+    assert [(item.split, len(item)) for item in data.samples] == [("train", 1), ("val", 1)]
     assert data.findings == ()
 
 
-def test_a_folder_that_moved_is_found_beside_its_description(tmp_path: Path) -> None:
-    described = "path: /nowhere/at/all\ntrain: images\nnames: [scratch, dent]\n"
-    data = read_dataset(yolo_folder(tmp_path, described=described))
-    assert len(data) == 1
-    assert "data.yaml:1" in told(data, "moved")[0]
+def test_a_class_file_with_a_name_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    picture(tmp_path / "images/a.png")
+    text(tmp_path / "labels/a.txt", "")
+    text(tmp_path / "classes.txt", "dent\nstain\ndent\n")
+    with pytest.raises(DatasetError, match=r"classes\.txt:3: the class 'dent' is given twice, first in .*:1"):
+        read(tmp_path)
