@@ -54,7 +54,7 @@ def test_check_tells_every_finding_with_its_line_and_its_copy_is_clean(tmp_path:
     }
     assert report["errors"] == 5
     whats = sorted(action["what"] for action in report["actions"])
-    assert whats == ["box clipped", "box dropped", "label left out", "label left out", "picture dropped"]
+    assert whats == ["box clipped", "box dropped", "label left out", "picture dropped", "picture dropped"]
     assert contents(folder) == before
     again = edgevision("data", "check", tmp_path / "clean", "--json")
     assert again.returncode == 0
