@@ -58,6 +58,7 @@ from edgevision.mqtt.relay import Relay
 from edgevision.scenes.pcb import PcbConveyor
 from edgevision.sources.base import SourceContext
 from edgevision.sources.file import FileSource
+from edgevision.sources.media import ArrayPixels
 from edgevision.types import Detections, Frame, FrameTime, Occurrence
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -194,7 +195,7 @@ def overhead(_folder: Path, *, quick: bool) -> tuple[Rows, dict[str, Any]]:
         at, step = rng.uniform(0, [1800, 980], (objects, 2)), rng.normal(0, 6, (objects, 2))
         size = rng.uniform(40, 90, (objects, 2))
         costs, events = [], 0
-        picture = _Blank()
+        picture = ArrayPixels(np.zeros((1080, 1920, 3), np.uint8))
         for index in range(300 if quick else 1500):
             at = (at + step) % [1800, 980]
             xyxy = np.concatenate([at, at + size], axis=1).astype(np.float32)
@@ -210,17 +211,6 @@ def overhead(_folder: Path, *, quick: bool) -> tuple[Rows, dict[str, Any]]:
                                  "events_per_frame": round(events / len(costs), 2)}  # fmt: skip
         rows.append((f"our Python, {objects} objects", f"{middle:.2f} ms a frame", f"≤ {budget} ms"))
     return rows, numbers
-
-
-class _Blank:
-    """Pixels nobody looks at."""
-
-    size = (1920, 1080)
-
-    def bgr(self) -> Any:  # noqa: ANN401 - never called
-        raise NotImplementedError
-
-    scaled = bgr
 
 
 class _Timed(SqliteOutbox):
@@ -285,16 +275,10 @@ def _latencies(folder: Path, port: int, durability: str, count: int) -> list[flo
 def _infer_forever(stop: threading.Event) -> None:
     detector = OnnxDetector(read_bundle(BUNDLE))
     spec = detector.input
-    batch = single_batch([Frame("cam", 0, FrameTime(datetime.now(timezone.utc), 0), _Noise())], spec)
+    noise = ArrayPixels(np.random.default_rng(0).integers(0, 255, (spec.height, spec.width, 3), np.uint8))
+    batch = single_batch([Frame("cam", 0, FrameTime(datetime.now(timezone.utc), 0), noise)], spec)
     while not stop.is_set():
         detector.infer(batch)
-
-
-class _Noise(_Blank):
-    """Random pixels."""
-
-    def scaled(self, width: int, height: int, order: str) -> Any:  # type: ignore[override]  # noqa: ANN401, ARG002
-        return np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
 
 
 class _mosquitto:  # noqa: N801 - used as a function

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from edgevision.datasets.base import DataSet, Sample
+from edgevision.scenes.pcb_defects import KINDS
+from edgevision.training.pcb_data import drawn_picture
 from edgevision.types import Image
 
 CLASSES = ("scratch", "dent")
@@ -90,3 +93,16 @@ def text(file: Path, content: str) -> Path:
 def kinds(data: DataSet, severity: str = "error") -> list[tuple[str, str]]:
     """(kind, file:line without its folder) of the findings."""
     return [(item.kind, Path(item.where).name) for item in data.findings if item.severity == severity]
+
+
+def drawn_boards(folder: Path, seeds: Iterable[int], split: str = "") -> DataSet:
+    """Drawn circuit boards as a camera sees them, on disk, with their defects."""
+    samples = []
+    for seed in seeds:
+        picture, labels = drawn_picture(seed)
+        file = folder / f"{seed}.png"
+        cv2.imwrite(str(file), picture)
+        boxes = np.array([box for _, box in labels], np.float32).reshape(-1, 4)
+        index = np.array([KINDS.index(kind) for kind, _ in labels], np.int64)
+        samples.append(Sample(file, (picture.shape[1], picture.shape[0]), boxes, index, split))
+    return DataSet(tuple(KINDS), tuple(samples), root=folder)

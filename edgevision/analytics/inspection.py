@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
@@ -151,7 +152,7 @@ class Inspection:
             return found + self._follow(self._finder.find(frame, tracks), frame, marks, now_s)
         if isinstance(self._part, ByTrigger):
             return found + self._triggered(self._part, frame, marks, now_s)
-        record = PartRecord(self._new_id(frame, frame.index), frame.name, None, now_s, now_s)
+        record = PartRecord(self._new_id(frame, frame.index), _serial(frame), None, now_s, now_s)
         self._inspect_window(record, frame, marks)
         return found + self._verdicts.judge(record, frame.time, self._size)
 
@@ -226,7 +227,7 @@ class Inspection:
         if record is None:
             if frame.trigger_id is None or frame.trigger_id in self._answered:
                 return found
-            record = self._open[0] = PartRecord(frame.trigger_id, frame.name, frame.trigger_id, now_s, now_s)
+            record = self._open[0] = PartRecord(frame.trigger_id, _serial(frame), frame.trigger_id, now_s, now_s)
         self._inspect_window(record, frame, marks)
         if record.inspected >= part.frames:
             found += self._close(0, frame.time)
@@ -277,3 +278,8 @@ class Inspection:
 
     def _new_tracker(self) -> ByteTrack:
         return ByteTrack(ByteTrackSettings(lost_s=self._set.lost_s, max_tracks=200))
+
+
+def _serial(frame: Frame) -> str | None:
+    """The picture's name as an event can carry it: bytes of a file's name that are no UTF-8 are spelt out."""
+    return None if frame.name is None else os.fsencode(frame.name).decode("utf-8", "backslashreplace")

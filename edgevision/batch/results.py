@@ -13,6 +13,7 @@ import cv2
 
 from edgevision.batch.inspection import PictureResult
 from edgevision.errors import EdgevisionError
+from edgevision.folders import new_folder
 from edgevision.sources.images import read_image
 
 _COLOURS = {"ok": (80, 170, 60), "review": (0, 170, 240), "ng": (40, 40, 220)}  # BGR
@@ -37,15 +38,7 @@ class ResultWriter:
     """
 
     def __init__(self, folder: Path, root: Path, classes: Sequence[str], *, annotate: bool = True) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            used = any(folder.iterdir())
-        except OSError as exc:
-            msg = f"{folder}: cannot be written: {exc.strerror}"
-            raise EdgevisionError(msg) from exc
-        if used:
-            msg = f"{folder}: is not empty; choose a new folder, earlier results are never overwritten"
-            raise EdgevisionError(msg)
+        new_folder(folder)
         self._folder = folder
         self._root = root
         self._classes = classes

@@ -43,7 +43,8 @@ def check(  # noqa: PLR0913 - one a command-line option
     as_json: bool = _JSON,
 ) -> None:
     """Find what would spoil a training or its numbers; exit code 1 when there is an error."""
-    from edgevision.cli.data_output import counted, finding_json, print_checked, show_actions
+    from edgevision.cli.data_output import finding_json, print_checked, show_actions
+    from edgevision.cli.progress import counted
     from edgevision.datasets import check as checking
     from edgevision.datasets.fix import fixed
     from edgevision.datasets.formats import write_dataset
@@ -94,7 +95,8 @@ def split(  # noqa: PLR0913 - one a command-line option
     as_json: bool = _JSON,
 ) -> None:
     """Divide into train, val and test: whole groups only, and each class with its share."""
-    from edgevision.cli.data_output import counted, finding_json, print_shares, say_left_out
+    from edgevision.cli.data_output import finding_json, print_shares, say_left_out
+    from edgevision.cli.progress import counted
     from edgevision.datasets.formats import write_dataset
     from edgevision.datasets.split import shares
     from edgevision.datasets.split import split as divide
@@ -135,7 +137,8 @@ def stats(
     """Count pictures, boxes and classes, measure sizes and brightness, and plot them."""
     from dataclasses import asdict
 
-    from edgevision.cli.data_output import counted, print_stats
+    from edgevision.cli.data_output import print_stats
+    from edgevision.cli.progress import counted
     from edgevision.datasets.measure import measure_all
     from edgevision.datasets.plots import write_plots
     from edgevision.datasets.stats import stats as count
@@ -187,7 +190,8 @@ def convert(
     as_json: bool = _JSON,
 ) -> None:
     """Write a data set in another format; splits and columns are kept."""
-    from edgevision.cli.data_output import counted, say_left_out
+    from edgevision.cli.data_output import say_left_out
+    from edgevision.cli.progress import counted
     from edgevision.datasets.formats import write_dataset
 
     data, name = _read(path, format_, columns)
@@ -212,7 +216,7 @@ def fuse(
     as_json: bool = _JSON,
 ) -> None:
     """Make one picture of each picture and its defect-free template: grey, grey, difference; a YOLO data set."""
-    from edgevision.cli.data_output import counted
+    from edgevision.cli.progress import counted
     from edgevision.datasets.fuse import fuse_dataset
 
     data, name = _read(path, format_, columns)
@@ -230,7 +234,8 @@ def fingerprint(
     path: Path = _PATH, *, format_: str = _FORMAT, columns: Path | None = _COLUMNS, as_json: bool = _JSON
 ) -> None:
     """Print one number for pictures, classes, boxes and splits, whatever the format, the names and their order."""
-    from edgevision.cli.data_output import counted, say_left_out
+    from edgevision.cli.data_output import say_left_out
+    from edgevision.cli.progress import counted
     from edgevision.datasets.fingerprint import fingerprint as compute
 
     data, name = _read(path, format_, columns)

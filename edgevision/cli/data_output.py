@@ -1,18 +1,15 @@
-"""What `edgevision data` shows people: progress, and tables of findings, splits and numbers."""
+"""What `edgevision data` shows people: tables of findings, splits and numbers."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import MofNCompleteColumn, Progress, ProgressColumn, Task, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
 from edgevision.datasets.base import DataSet, Finding
 from edgevision.datasets.check import Checked
@@ -23,23 +20,6 @@ from edgevision.datasets.stats import QUANTILES, Stats
 _EXAMPLES = 3
 _COLOUR = {"error": "red", "warning": "yellow"}
 _FAR = 0.05  # of a class's share: more is shown in colour
-
-
-class _Rate(ProgressColumn):
-    """How many a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.0f}/s" if task.speed else "")
-
-
-@contextmanager
-def counted(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
-    """A progress bar; what is yielded advances it by one."""
-    columns = [*Progress.get_default_columns()[:2], MofNCompleteColumn(), _Rate(), TimeRemainingColumn()]
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)
 
 
 def finding_json(finding: Finding) -> dict[str, str]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import typer
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(  # noqa: PLR0913 - one a command-line option
-    model: Path = typer.Argument(..., metavar="MODEL", help="Folder of a model bundle."),
+    model: Path = typer.Argument(..., metavar="MODEL", help="Folder of a model bundle, or weights (.pt)."),
     *,
     data: Path = typer.Option(..., help="Labelled pictures: a folder or file of any format that can be read."),
     format_: str = typer.Option("auto", "--format", help="Format of the labels; auto looks for itself."),
@@ -51,50 +55,84 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
     curves: Path | None = typer.Option(None, metavar="FILE.csv", help="Epochs, losses and mAP of a training, to plot."),
     out: Path | None = typer.Option(None, help="New folder for report.html, report.json and predictions.json."),
     write_thresholds: bool = typer.Option(False, "--write-thresholds", help="Write the chosen ones into the bundle."),
+    trust: bool = typer.Option(
+        False, "--trust", help="Load weights that hold more than weights; they can run anything."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print the numbers as JSON."),
 ) -> None:
     """Judge a model on labelled pictures; exit code 1 when a claim is refused."""
     _need_extra()
-    from edgevision.bundle import read_bundle
     from edgevision.datasets.formats import read_dataset
     from edgevision.evaluation.evaluate import Request
     from edgevision.evaluation.plots import read_curves
-    from edgevision.evaluation.report import new_folder, write_report
 
     _check(write_thresholds=write_thresholds, choose_on=choose_on, claims=(claim_escape, claim_overkill))
-    costs = _costs(cost_escape, cost_overkill, ng_share)
     if curves is not None:
         if out is None:
             raise EdgevisionError("--curves are plotted into the report; say where to with --out")
         read_curves(curves)
-    detector = _open(model, backend, {"device": device, "threads": threads})
-    labelled = read_dataset(data, format_, columns)
-    bundle = read_bundle(model)
     request = Request(
         split="" if split == "all" else split,
         choose_on=choose_on or "",
         escape_rate=escape_rate,
-        costs=costs,
-        thresholds=bundle.manifest.thresholds,
+        costs=_costs(cost_escape, cost_overkill, ng_share),
         defects=tuple(name.strip() for name in defects.split(",")) if defects else None,
         with_templates=templates_as_good,
         claim_escape=claim_escape,
         claim_overkill=claim_overkill,
     )
+    with _bundle_of(model, trust=trust, lasting=write_thresholds) as folder:
+        detector = _open(folder, backend, {"device": device, "threads": threads})
+        labelled = read_dataset(data, format_, columns)
+        results = _judged(folder, detector, labelled, request, out, curves, as_json=as_json, data=data)
+        if write_thresholds:
+            written = _write(folder, results)
+            typer.echo(f"thresholds written into {model}, now {written}", err=as_json)
+    if not all(claim.supported for claim in results.claims):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _bundle_of(model: Path, *, trust: bool, lasting: bool) -> Iterator[Path]:
+    """The bundle itself; of bare weights one that is gone afterwards."""
+    if model.suffix.lower() not in {".pt", ".pth"} or not model.is_file():
+        yield model
+        return
+    if lasting:
+        raise EdgevisionError(f"--write-thresholds needs a bundle to write into; {model} holds weights")
+    from edgevision.training.bundling import bundle_of_weights
+    from edgevision.training.trainers import graph_of_weights
+
+    with TemporaryDirectory(prefix="edgevision-") as room:
+        graph = graph_of_weights(model, Path(room) / "home", trust=trust)
+        yield bundle_of_weights(graph, "weights", Path(room) / "bundle").folder
+
+
+def _judged(
+    folder: Path,
+    detector: Detector,
+    labelled: DataSet,
+    request: Request,
+    out: Path | None,
+    curves: Path | None,
+    *,
+    as_json: bool,
+    data: Path,
+) -> Results:
+    from edgevision.bundle import read_bundle
+    from edgevision.evaluation.report import write_report
+    from edgevision.folders import new_folder
+
+    bundle = read_bundle(folder)
     if out is not None:
         new_folder(out)
-    results = _run(detector, labelled, request, quiet=as_json)
+    results = _run(detector, labelled, replace(request, thresholds=bundle.manifest.thresholds), quiet=as_json)
     detector.close()
     about = _about(bundle, data, labelled, quiet=as_json)
     if out is not None:
         write_report(results, out, about, curves=curves)
-    if write_thresholds:
-        bundle = _write(bundle, results)
     _print(results, about, out, as_json=as_json)
-    if write_thresholds and not as_json:
-        typer.echo(f"thresholds written into {model}, now {bundle.model_ref}")
-    if not all(claim.supported for claim in results.claims):
-        raise typer.Exit(1)
+    return results
 
 
 def _need_extra() -> None:
@@ -116,7 +154,7 @@ def _open(model: Path, backend: str, settings: dict[str, object]) -> Detector:
 
 
 def _about(bundle: Bundle, path: Path, data: DataSet, *, quiet: bool) -> About:
-    from edgevision.cli.data_output import counted
+    from edgevision.cli.progress import counted
     from edgevision.datasets.fingerprint import fingerprint
     from edgevision.evaluation.words import About
 
@@ -150,25 +188,22 @@ def _costs(escape: float | None, overkill: float | None, ng_share: float | None)
 
 
 def _run(detector: Detector, data: DataSet, request: Request, *, quiet: bool) -> Results:
-    from edgevision.cli.data_output import counted
+    from edgevision.cli.progress import counted
     from edgevision.evaluation.evaluate import evaluate as run
     from edgevision.evaluation.evaluate import pictures_of
 
-    with counted("pictures", pictures_of(data, request), quiet=quiet) as each:
-
-        def advance(count: int) -> None:
-            for _ in range(count):
-                each()
-
+    with counted("pictures", pictures_of(data, request), quiet=quiet) as advance:
         return run(detector, data, request, advance=advance)
 
 
-def _write(bundle: Bundle, results: Results) -> Bundle:
+def _write(folder: Path, results: Results) -> str:
+    """Write the chosen thresholds; returns the reference of the bundle that is."""
+    from edgevision.bundle import read_bundle
     from edgevision.evaluation.model import write_thresholds
 
-    known = bundle.manifest.classes
+    known = read_bundle(folder).manifest.classes
     chosen = {name: score for name, score in results.point.thresholds.items() if name in known}
-    return write_thresholds(bundle.folder, chosen)
+    return write_thresholds(folder, chosen).model_ref
 
 
 def _print(results: Results, about: About, out: Path | None, *, as_json: bool) -> None:

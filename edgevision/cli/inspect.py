@@ -22,14 +22,12 @@ def inspect(
     as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON."),
 ) -> None:
     """Inspect pictures; exit code 1 when one is not ok or cannot be read."""
-    from rich.markup import escape
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
     from edgevision.batch.files import common_root, pictures
     from edgevision.batch.inspection import PictureInspector
     from edgevision.batch.results import ResultWriter
     from edgevision.batch.rules import read_rules
     from edgevision.bundle import read_bundle
+    from edgevision.cli.progress import counted
     from edgevision.inference.onnx import OnnxDetector
 
     files = pictures(paths)
@@ -37,20 +35,16 @@ def inspect(
     detector = OnnxDetector(read_bundle(model), OnnxDetector.Settings(threads=threads))
     inspector = PictureInspector(detector, settings)
     counts: Counter[str] = Counter()
-    columns = [*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()]
     with (
         ResultWriter(out, common_root(paths), detector.classes, annotate=annotate) as writer,
-        Progress(*columns, disable=as_json) as progress,
+        counted("pictures", len(files), quiet=as_json) as advance,
     ):
-        task = progress.add_task("pictures", total=len(files))
         for result in inspector.inspect(files):
             writer.write(result)
             counts[result.result or "unreadable"] += 1
             if result.result is None:
-                progress.console.print(
-                    f"[yellow]unreadable[/] {escape(str(result.reason))}", highlight=False, soft_wrap=True
-                )
-            progress.advance(task)
+                typer.secho(f"unreadable {result.reason}", fg="yellow", err=True)
+            advance()
     detector.close()
     summary = {name: counts[name] for name in ("ok", "ng", "review", "unreadable")}
     if as_json:

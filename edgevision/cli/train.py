@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edgevision.training.base import Epoch, Progress, Trainer, Watcher
+    from edgevision.training.base import Epoch, Progress, Watcher
     from edgevision.training.bundling import Made
-    from edgevision.training.settings import TrainSettings
 
 
 def train(
@@ -32,18 +31,20 @@ def train(
     """Train a detector, export it, choose its thresholds and judge it."""
     from rich.console import Console
 
+    from edgevision.cli.progress import counted
     from edgevision.config.load import load
     from edgevision.training.run import Steps, run
     from edgevision.training.settings import TrainSettings
+    from edgevision.training.trainers import trainer_of
 
     settings = load(config, TrainSettings)
     console = Console(stderr=as_json, highlight=False)
     with _watching(console, as_json=as_json) as watcher:
-        steps = Steps(console.print, lambda what, count: _bar(console, what, count), watcher)
+        steps = Steps(console.print, counted, watcher)
         made = run(
             settings,
             out,
-            lambda ours, folder: _trainer(ours, folder, trust=trust),
+            lambda ours, folder: trainer_of(ours, folder, trust=trust),
             steps,
             resume=resume,
             dry_run=dry_run,
@@ -57,16 +58,6 @@ def train(
         typer.echo(json.dumps({"bundle": str(made.bundle.folder), "report": str(made.report), **told}))
     else:
         _tell(console, made)
-
-
-def _trainer(settings: TrainSettings, folder: Path, *, trust: bool) -> Trainer:
-    if settings.model.kind == "yolo":
-        from edgevision.training.yolo import YoloTrainer
-
-        return YoloTrainer(settings, folder, trust=trust)
-    from edgevision.training.fcos import FcosTrainer
-
-    return FcosTrainer(settings, folder)
 
 
 @contextmanager
@@ -118,17 +109,6 @@ def _watching(console: Console, *, as_json: bool) -> Iterator[Watcher]:
         yield Watcher(progress, epoch)
     finally:
         bars.stop()
-
-
-@contextmanager
-def _bar(console: Console, what: str, count: int) -> Iterator[Callable[[int], None]]:
-    from rich.progress import MofNCompleteColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = [*Bars.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()]
-    with Bars(*columns, console=console, transient=True) as bars:
-        task = bars.add_task(what, total=count)
-        yield lambda done: bars.advance(task, done)
 
 
 def _tell(console: Console, made: Made) -> None:

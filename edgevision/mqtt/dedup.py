@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgevision.errors import ConsumerError
+from edgevision.mqtt.database import transaction
 from edgevision.mqtt.gaps import Stream
 from edgevision.mqtt.streams import KEPT_BOOTS, Changes, Key, Start
 
@@ -54,18 +55,6 @@ class SeenStore:
             msg = f"{self._path or 'memory'}: cannot be used as the consumer's memory: {exc}"
             raise ConsumerError(msg) from exc
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing; after a failure the next one begins anew."""
-        with self._told():
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-                self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-
     def _rows(self, sql: str, values: tuple[str, ...] = ()) -> list[Any]:
         with self._told():
             return self._db.execute(sql, values).fetchall()
@@ -89,7 +78,7 @@ class SeenStore:
         Raises:
             ConsumerError: That cannot be stored now, e.g. since the disk is full. Nothing is; a later try may succeed.
         """
-        with self._transaction():
+        with self._told(), transaction(self._db):
             self._commit(event_ids, changes)
 
     def _commit(self, event_ids: list[str], changes: Changes) -> None:

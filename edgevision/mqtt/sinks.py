@@ -18,6 +18,7 @@ from edgevision.errors import PublishError
 from edgevision.events.codec import encode
 from edgevision.events.schema import AnyEvent
 from edgevision.mqtt.consumer import Consumer, Gap, Received
+from edgevision.mqtt.database import transaction
 
 Row = tuple[str, str, str, str, str]
 Number = tuple[str, str, str, str]
@@ -72,7 +73,7 @@ class SqliteSink:
         with self._told():
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
-        with self._transaction():
+        with self._told(), transaction(self._db):
             self._db.execute(
                 "CREATE TABLE IF NOT EXISTS events"
                 " (id TEXT PRIMARY KEY, time TEXT NOT NULL, type TEXT NOT NULL, source TEXT NOT NULL,"
@@ -101,7 +102,7 @@ class SqliteSink:
         Raises:
             PublishError: The database refuses, e.g. since the disk is full.
         """
-        with self._transaction():
+        with self._told(), transaction(self._db):
             new = self._db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", map(row_of, events))
             self._db.executemany("INSERT OR IGNORE INTO event_numbers VALUES (?, ?, ?, ?)", map(number_of, events))
         return new.rowcount
@@ -127,17 +128,6 @@ class SqliteSink:
         except sqlite3.Error as exc:
             msg = f"sink {self._path}: {exc}"
             raise PublishError(msg) from exc
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._told():
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-                self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
 
 
 class PostgresSink:

@@ -65,12 +65,16 @@ class Graph:
     Attributes:
         content: The graph's bytes; ``images`` (N, H, W, 3) uint8 RGB in.
         family: How its output is decoded.
+        classes: Class names.
+        size: Side of its input, px.
         licence: SPDX id that the weights fall under.
         tools: Versions of what made it.
     """
 
     content: bytes
     family: Family
+    classes: tuple[str, ...]
+    size: int
     licence: str
     tools: Mapping[str, str]
 

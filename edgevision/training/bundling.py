@@ -96,6 +96,11 @@ def make_bundle(
     return Made(bundle, results, about, page)
 
 
+def bundle_of_weights(graph: Graph, name: str, folder: Path) -> Bundle:
+    """A bundle of a bare checkpoint's graph, to be judged: no golden pictures, no chosen thresholds."""
+    return write_bundle(folder, _described(graph, name), {FILE: graph.content})
+
+
 def best_f1(predictions: Predictions) -> float:
     """The common threshold of the best F1 over all boxes; of equal ones the lowest, since an escape costs more."""
 
@@ -126,17 +131,21 @@ def _request(data: DataSet, judge: JudgeSettings) -> Request:
 
 def _manifest(graph: Graph, data: DataSet, settings: TrainSettings, fingerprint: str) -> dict[str, Any]:
     counts = ", ".join(f"{len(data.of(split))} {split}" for split in ("train", "val", "test") if data.of(split).samples)
-    side = settings.image_size
+    known = {"fingerprint": fingerprint, "description": f"{settings.data.path.name}: {counts} pictures"}
+    return {**_described(graph, settings.name), "version": settings.version, "training_data": known}
+
+
+def _described(graph: Graph, name: str) -> dict[str, Any]:
+    """What a graph alone says of a bundle."""
     return {
-        "name": settings.name,
-        "version": settings.version,
-        "classes": list(data.classes),
-        "input": {"width": side, "height": side, "order": "rgb", "layout": "nhwc-uint8"},
+        "name": name,
+        "version": "1",
+        "classes": list(graph.classes),
+        "input": {"width": graph.size, "height": graph.size, "order": "rgb", "layout": "nhwc-uint8"},
         "family": graph.family,
         "thresholds": {"default": 0.25},
         "nms_iou": _NMS_IOU,
         "artefacts": [{"file": FILE, "precision": "fp32"}],
-        "training_data": {"fingerprint": fingerprint, "description": f"{settings.data.path.name}: {counts} pictures"},
         "licence": graph.licence,
         "tools": {"edgevision": __version__, "python": platform.python_version(), **graph.tools},
     }

@@ -5,7 +5,6 @@ Checkpoints hold tensors and plain values only, so that they load without runnin
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,8 @@ from edgevision.evaluation.coco import coco_result
 from edgevision.evaluation.predict import Predictions
 from edgevision.training.base import Epoch, Graph, Progress, Watcher
 from edgevision.training.curves import append_epoch
-from edgevision.training.hardware import IR_VERSION, OPSET, bf16_on_cpu, telling_memory
+from edgevision.training.hardware import bf16_on_cpu, telling_memory
+from edgevision.training.onnx_graph import onnx_of
 from edgevision.training.quiet import hush
 from edgevision.training.schedule import schedule
 from edgevision.training.settings import FcosSettings, TrainSettings
@@ -103,7 +103,6 @@ class FcosTrainer:
 
     def export_onnx(self, weights: Path) -> Graph:
         """``images`` (N, H, W, 3) uint8 RGB → ``output`` (N, anchors, 4 + classes), boxes and scores decoded."""
-        import onnx
         import torch
 
         from edgevision.training.fcos_model import Dense
@@ -111,22 +110,10 @@ class FcosTrainer:
         kept = torch.load(weights, weights_only=True)
         model = self._network(len(kept["classes"]), fresh=True)
         model.load_state_dict(kept["model"])
-        size, buffer = self._settings.image_size, io.BytesIO()
-        torch.onnx.export(
-            Dense(model.cpu().eval(), size),
-            torch.zeros(1, size, size, 3, dtype=torch.uint8),
-            buffer,
-            opset_version=OPSET,
-            input_names=["images"],
-            output_names=["output"],
-            dynamic_axes={"images": {0: "batch"}, "output": {0: "batch"}},
-            dynamo=False,
-        )
-        graph = onnx.load_from_string(buffer.getvalue())
-        graph.ir_version = IR_VERSION
-        onnx.checker.check_model(graph, full_check=True)
+        size = self._settings.image_size
         tools = {name: metadata.version(name) for name in ("torch", "torchvision", "onnx")}
-        return Graph(graph.SerializeToString(), "dense-xyxy", LICENCE, tools)
+        content = onnx_of(Dense(model.cpu().eval(), size), size)
+        return Graph(content, "dense-xyxy", tuple(kept["classes"]), size, LICENCE, tools)
 
     def _network(self, classes: int, *, fresh: bool = False) -> Any:  # noqa: ANN401 - torch's
         from edgevision.training.fcos_model import network

@@ -1,4 +1,4 @@
-"""What this machine computes in, what others can run, and what to say when its memory is too small."""
+"""What this machine computes in, and what to say when its memory is too small."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 from edgevision.errors import TrainingError
 from edgevision.training.settings import TrainSettings
 
-OPSET = 17
-IR_VERSION = 8
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 

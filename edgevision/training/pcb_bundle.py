@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
 import platform
 from importlib import metadata
@@ -26,52 +25,11 @@ from edgevision.inference.selftest import golden_boxes
 from edgevision.scenes.pcb import PcbConveyor
 from edgevision.scenes.pcb_defects import KINDS
 from edgevision.training.pcb_defects import SIZE
+from edgevision.training.yolo import yolo_graph
 
-OPSET = 17
-IR_VERSION = 8
 GOLDEN_SEED = 900_000
 GOLDEN = 4
 FILE = "model.onnx"
-
-
-def export_onnx(weights: Path) -> bytes:
-    """The detector as an fp32 graph: ``images`` (N, 512, 512, 3) uint8 RGB → ``output`` (N, 4 + classes, anchors)."""
-    import onnx
-    import torch
-    from ultralytics import YOLO
-
-    model: Any = YOLO(weights).model.float().eval().fuse()
-    for module in model.modules():
-        if hasattr(module, "export"):
-            module.export, module.format = True, "onnx"
-
-    class WithPixels(torch.nn.Module):  # type: ignore[misc]
-        """Takes pixels as they are."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, pixels: Any) -> Any:  # noqa: ANN401 - tensors
-            answer = self.model(pixels.float().permute(0, 3, 1, 2) * (1 / 255))
-            return answer[0] if isinstance(answer, list | tuple) else answer
-
-    buffer = io.BytesIO()
-    torch.onnx.export(
-        WithPixels(),
-        torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8),
-        buffer,
-        opset_version=OPSET,
-        input_names=["images"],
-        output_names=["output"],
-        dynamic_axes={"images": {0: "batch"}, "output": {0: "batch"}},
-        dynamo=False,
-    )
-    graph = onnx.load_from_string(buffer.getvalue())
-    graph.ir_version = IR_VERSION
-    onnx.checker.check_model(graph, full_check=True)
-    out: bytes = graph.SerializeToString()
-    return out
 
 
 def fingerprint(data: Path) -> str:
@@ -106,7 +64,11 @@ def make(data: Path, weights: Path, metrics: dict[str, Any], card: str, version:
             **{name: metadata.version(name) for name in ("torch", "ultralytics", "onnx")},
         },
     }
-    files: dict[str, Path | bytes] = {FILE: export_onnx(weights), "LICENSE": licence, "MODEL_CARD.md": card.encode()}
+    files: dict[str, Path | bytes] = {
+        FILE: yolo_graph(weights).content,
+        "LICENSE": licence,
+        "MODEL_CARD.md": card.encode(),
+    }
     for number in range(GOLDEN):
         files[f"golden/board-{number}.png"] = _golden_picture(number)
     draft = write_bundle(out, {**manifest, "golden": [{"file": name} for name in files if "golden" in name]}, files,

@@ -15,6 +15,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from edgevision.training.bf16 import compute_in_bf16
+from edgevision.training.quiet import hush
+
 SIZE = 512
 
 
@@ -26,7 +29,7 @@ def fit(
     The optimiser steps after every batch (``nbs=batch``): the trainer's default of one step per 64 pictures leaves a
     set this small with too few steps.
     """
-    _quiet(out)
+    hush(out / "home")
     from ultralytics import YOLO
 
     model = YOLO(out / "fit" / "weights" / "last.pt" if resume else weights)
@@ -66,29 +69,15 @@ def fit(
 
 
 def _bf16_on_cpu(trainer: Any) -> None:  # noqa: ANN401 - the trainer's own type
-    """Run forward and backward in bfloat16, which the trainer offers on GPUs only; losses stay in float32.
-
-    Twice as fast on a CPU with AVX512-BF16. The averaged weights, which are validated and saved, are a copy of their
-    own and not touched.
-    """
     import torch
-    from torch.utils._pytree import tree_map
 
     torch.set_num_threads(os.cpu_count() or 1)  # the trainer leaves one core idle, which is half of two
-    model = trainer.model.to(memory_format=torch.channels_last)
-    predict = model.predict
-
-    def in_bf16(pixels: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - tensors
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            answer = predict(pixels.contiguous(memory_format=torch.channels_last), *args, **kwargs)
-        return tree_map(lambda item: item.float() if torch.is_tensor(item) else item, answer)
-
-    model.predict = in_bf16
+    compute_in_bf16(trainer.model)
 
 
 def score(data: Path, weights: str, device: str) -> dict[str, dict[str, float]]:
     """mAP50, mAP50-95 and mAP50 by class on every held-out part."""
-    _quiet(data)
+    hush(data / "home")
     from ultralytics import YOLO
 
     table = {}
@@ -97,12 +86,6 @@ def score(data: Path, weights: str, device: str) -> dict[str, dict[str, float]]:
         by_class = {found.names[label]: float(found.box.ap50[row]) for row, label in enumerate(found.ap_class_index)}
         table[part.stem] = {"map50": float(found.box.map50), "map50_95": float(found.box.map), **by_class}
     return table
-
-
-def _quiet(folder: Path) -> None:
-    """Keep the trainer out of the user's home and off the network."""
-    os.environ.setdefault("YOLO_CONFIG_DIR", str(folder.resolve()))
-    os.environ.setdefault("YOLO_OFFLINE", "true")
 
 
 def main() -> None:

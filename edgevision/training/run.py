@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgevision import __version__
 from edgevision.datasets.base import DataSet
@@ -26,11 +26,14 @@ from edgevision.datasets.check import CheckSettings, check, files_to_read
 from edgevision.datasets.fingerprint import fingerprint
 from edgevision.datasets.settings import load_data
 from edgevision.errors import TrainingError
+from edgevision.folders import new_folder
 from edgevision.training.base import Build, Watcher
-from edgevision.training.bundling import Made, make_bundle
 from edgevision.training.curves import plot_curves
 from edgevision.training.settings import TrainSettings
 from edgevision.training.tensorboard import logged
+
+if TYPE_CHECKING:
+    from edgevision.training.bundling import Made
 
 SHOWN = 5  # of many problems
 NEAR = "near_duplicate"  # across splits: an error for a check, but what only looks alike must not stop a training
@@ -56,24 +59,22 @@ def prepare(settings: TrainSettings, folder: Path, *, resume: bool) -> None:
     """Take a folder for a run, or one over.
 
     Raises:
-        TrainingError: It holds another run, or none where one is to go on.
+        TrainingError: It holds a run, or none or another where one is to go on.
+        EdgevisionError: It cannot be written, or holds something else.
     """
     file = folder / "settings.json"
     if resume:
         if not file.exists():
             raise TrainingError(f"{folder}: there is no run to go on with")
-        old, new = json.loads(file.read_text("utf-8")), json.loads(settings.model_dump_json())
+        old, new = json.loads(file.read_text("utf-8")), settings.model_dump(mode="json")
         changed = [name for name in new if old.get(name) != new[name]]
         if changed:
             raise TrainingError(f"{folder}: was begun with another `{changed[0]}`; go on with what it began with")
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise TrainingError(f"{folder}: is not empty; go on with --resume, or name a new folder")
-        file.write_text(settings.model_dump_json(indent=1), "utf-8")
-    except OSError as exc:
-        raise TrainingError(f"{folder}: cannot be written: {exc.strerror}") from exc
+    if file.exists():
+        raise TrainingError(f"{folder}: holds a run; go on with --resume, or name a new folder")
+    new_folder(folder)
+    _write_json(file, settings.model_dump(mode="json"))
 
 
 def pictures(settings: TrainSettings, steps: Steps) -> DataSet:
@@ -141,6 +142,9 @@ def run(
     weights = trainer.fit(data, watcher, resume=resume)
     plot_curves(folder / "curves.csv", folder / "curves.png")
     steps.say(f"trained: {weights}")
+    # Not before the trainer: matplotlib asks where it may write when it is imported, and the trainer has said it.
+    from edgevision.training.bundling import make_bundle
+
     graph = trainer.export_onnx(weights)
     judged = sum(len(data.of(name)) for name in ("val", "test"))
     with steps.bar("judging", judged) as advance:

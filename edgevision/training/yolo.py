@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,16 +10,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from edgevision.bundle import Family
 from edgevision.datasets.base import DataSet
 from edgevision.errors import TrainingError
 from edgevision.training.augment import load_pipeline
 from edgevision.training.base import Graph, Watcher
-from edgevision.training.hardware import IR_VERSION, OPSET, bf16_on_cpu, telling_memory
+from edgevision.training.hardware import bf16_on_cpu, telling_memory
 from edgevision.training.layout import Layout
+from edgevision.training.onnx_graph import onnx_of
 from edgevision.training.quiet import hush
 from edgevision.training.settings import TrainSettings, YoloSettings
 
 LICENCE = "AGPL-3.0-only"
+SIZE = 640  # px, of checkpoints that do not say what they were trained at
 
 
 class YoloTrainer:
@@ -72,34 +74,8 @@ class YoloTrainer:
 
     def export_onnx(self, weights: Path) -> Graph:
         """``images`` (N, H, W, 3) uint8 RGB → ``output``, boxes and scores, suppression left to the runtime."""
-        import onnx
-        import torch
-        from ultralytics.nn.tasks import load_checkpoint
-
         with self._told():
-            model = load_checkpoint(weights)[0]
-        model = getattr(model, "student_model", model).float().eval().fuse()
-        for module in model.modules():
-            if hasattr(module, "export"):
-                module.export, module.format = True, "onnx"
-        end_to_end = bool(getattr(model.model[-1], "end2end", False))
-        size = self._settings.image_size
-        buffer = io.BytesIO()
-        torch.onnx.export(
-            _with_pixels(model),
-            torch.zeros(1, size, size, 3, dtype=torch.uint8),
-            buffer,
-            opset_version=OPSET,
-            input_names=["images"],
-            output_names=["output"],
-            dynamic_axes={"images": {0: "batch"}, "output": {0: "batch"}},
-            dynamo=False,
-        )
-        graph = onnx.load_from_string(buffer.getvalue())
-        graph.ir_version = IR_VERSION
-        onnx.checker.check_model(graph, full_check=True)
-        tools = {name: metadata.version(name) for name in ("torch", "ultralytics", "onnx")}
-        return Graph(graph.SerializeToString(), "yolo-e2e" if end_to_end else "yolo", LICENCE, tools)
+            return yolo_graph(weights)
 
     def _engine(self, layout: Layout, folder: Path, *, resume: bool) -> Any:  # noqa: ANN401 - the trainer's
         # The engine reads our settings from a file, since a launcher for several GPUs starts it anew.
@@ -210,6 +186,23 @@ def _has_gpu(devices: str) -> bool:
     import torch
 
     return devices != "cpu" and bool(torch.cuda.is_available())
+
+
+def yolo_graph(weights: Path) -> Graph:
+    """A checkpoint of Ultralytics as a graph of the size it was trained at; see ``Trainer.export_onnx``."""
+    from ultralytics.nn.tasks import load_checkpoint
+
+    model = load_checkpoint(weights)[0]
+    model = getattr(model, "student_model", model).float().eval().fuse()
+    for module in model.modules():
+        if hasattr(module, "export"):
+            module.export, module.format = True, "onnx"
+    end_to_end = bool(getattr(model.model[-1], "end2end", False))
+    size = int(model.args.get("imgsz", SIZE))
+    classes = tuple(str(name) for name in model.names.values())
+    tools = {name: metadata.version(name) for name in ("torch", "ultralytics", "onnx")}
+    family: Family = "yolo-e2e" if end_to_end else "yolo"
+    return Graph(onnx_of(_with_pixels(model), size), family, classes, size, LICENCE, tools)
 
 
 def _with_pixels(model: Any) -> Any:  # noqa: ANN401 - torch's modules

@@ -18,7 +18,6 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import nn, optim
-from torch.utils._pytree import tree_map
 from ultralytics.data.build import build_yolo_dataset
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.models.yolo.detect import DetectionTrainer
@@ -28,6 +27,7 @@ from ultralytics.utils.torch_utils import intersect_dicts, strip_optimizer, unwr
 
 from edgevision.errors import TrainingError
 from edgevision.training.base import Epoch, Progress, Watcher
+from edgevision.training.bf16 import compute_in_bf16
 from edgevision.training.curves import append_epoch
 from edgevision.training.layout import Layout
 from edgevision.training.paste import Paster
@@ -148,7 +148,8 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
         if not self.ours.ema:
             self.ema.decay = lambda _updates: 0.0
         if self.device.type == "cpu" and self.ours.precision == "bf16":
-            _compute_in_bf16(self.model)
+            inner = unwrap_model(self.model)
+            compute_in_bf16(getattr(inner, "student_model", inner))
 
     def _close_dataloader_mosaic(self) -> None:
         """The last epochs see pictures as the runtime gives them: whole, neither moved nor scaled.
@@ -211,20 +212,3 @@ def _draw(model: nn.Module, scheme: str) -> None:
         for name, module in model.named_modules():
             if isinstance(module, nn.Conv2d) and ".dfl" not in name and module.weight.requires_grad:
                 draws[scheme](module.weight)
-
-
-def _compute_in_bf16(model: Any) -> None:  # noqa: ANN401 - the trainer's
-    """Forward and backward in bfloat16, which the trainer offers on GPUs only; losses stay in float32.
-
-    The averaged weights, which are validated and saved, are a copy of their own and not touched.
-    """
-    inner = getattr(unwrap_model(model), "student_model", unwrap_model(model))
-    inner.to(memory_format=torch.channels_last)
-    predict = inner.predict
-
-    def in_bf16(pixels: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - tensors
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            answer = predict(pixels.contiguous(memory_format=torch.channels_last), *args, **kwargs)
-        return tree_map(lambda item: item.float() if torch.is_tensor(item) else item, answer)
-
-    inner.predict = in_bf16

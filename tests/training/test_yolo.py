@@ -8,6 +8,7 @@ import pickle
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,16 @@ pytestmark = pytest.mark.train
 pytest.importorskip("ultralytics", reason="needs the extra `train`: make test-train")
 
 
+EPOCHS, KILLED_AFTER = 24, 8
+TRAINED: dict[str, Any] = {"stop": {"epochs": EPOCHS}, "repeat": 4, "judge": {"escape_rate": 0.2}}
+
+
 @pytest.fixture(scope="module")
 def trained(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of twelve epochs with a home of its own and, where that can be had, without any network."""
+    """A run with a home of its own and, where that can be had, without any network."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "home").mkdir()
-    document = settings(squares, stop={"epochs": 12}, judge={"escape_rate": 0.2})
+    document = settings(squares, **TRAINED)
     alone = ["unshare", "--net"] if os.geteuid() == 0 and shutil.which("unshare") else []
     environ = {**os.environ, "PYTHONPATH": str(REPOSITORY), "HOME": str(folder / "home")}
     environ.pop("XDG_CONFIG_HOME", None)
@@ -46,7 +51,7 @@ def trained(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_loss_falls_and_curves_are_kept(trained: Path) -> None:
     rows = read_curves(trained / "run" / "curves.csv")
-    assert [row["epoch"] for row in rows] == list(range(1, 13))
+    assert [row["epoch"] for row in rows] == list(range(1, EPOCHS + 1))
     losses = [sum(value for name, value in row.items() if name.startswith("loss_")) for row in rows]
     assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
     assert (trained / "run" / "curves.png").stat().st_size > 5000
@@ -71,14 +76,29 @@ def test_nothing_is_written_into_the_users_home(trained: Path) -> None:
     assert list((trained / "home").rglob("*")) == []
 
 
-def test_a_killed_run_goes_on_from_its_last_epoch(squares: Path, tmp_path: Path) -> None:
-    document = settings(squares, stop={"epochs": 5})
+def test_weights_are_judged_as_their_bundle_is(trained: Path, squares: Path) -> None:
+    """Same network, same detector: only the threshold that was chosen for the bundle is another."""
+    told = []
+    for model in (trained / "run" / "bundle", trained / "run" / "yolo" / "weights" / "best.pt"):
+        words = [sys.executable, "-m", "edgevision", "evaluate", str(model), "--data", str(squares), "--json"]
+        environ = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120, env=environ, check=False)
+        assert done.returncode == 0, done.stderr
+        told.append(json.loads(done.stdout.splitlines()[-1]))
+    assert told[0]["map50"] == pytest.approx(told[1]["map50"], abs=1e-6)
+    assert told[0]["map50_95"] == pytest.approx(told[1]["map50_95"], abs=1e-6)
+
+
+def test_a_killed_run_goes_on_from_its_last_epoch_and_reaches_what_an_unbroken_one_does(
+    squares: Path, trained: Path, tmp_path: Path
+) -> None:
+    document = settings(squares, **TRAINED)
     environ = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     running = subprocess.Popen(
         command(tmp_path, document), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environ
     )
     deadline_s = time.monotonic() + 240
-    while len(read_curves(tmp_path / "run" / "curves.csv")) < 2:
+    while len(read_curves(tmp_path / "run" / "curves.csv")) < KILLED_AFTER:
         assert time.monotonic() < deadline_s
         assert running.poll() is None
         time.sleep(0.05)
@@ -88,8 +108,11 @@ def test_a_killed_run_goes_on_from_its_last_epoch(squares: Path, tmp_path: Path)
     done = run(tmp_path, document, "--resume")
     assert done.returncode == 0, done.stderr
     rows = read_curves(tmp_path / "run" / "curves.csv")
-    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5]
-    assert rows[0] == before[0], "the first epoch was not done again"
+    unbroken = read_curves(trained / "run" / "curves.csv")
+    assert [row["epoch"] for row in rows] == [row["epoch"] for row in unbroken]
+    assert rows[: KILLED_AFTER - 1] == before[: KILLED_AFTER - 1], "those epochs were not done again"
+    best, wanted = (max(row["map50"] for row in some) for some in (rows, unbroken))
+    assert best == pytest.approx(wanted, abs=0.03)
 
 
 def test_only_the_run_that_was_begun_goes_on(squares: Path, tmp_path: Path) -> None:
@@ -99,7 +122,7 @@ def test_only_the_run_that_was_begun_goes_on(squares: Path, tmp_path: Path) -> N
     other = run(tmp_path, settings(squares, stop={"epochs": 1}, batch=4), "--resume")
     assert (other.returncode, other.stderr.count("\n")) == (2, 1)
     assert "was begun with another `batch`" in other.stderr
-    assert "is not empty; go on with --resume" in run(tmp_path, settings(squares)).stderr
+    assert "holds a run; go on with --resume" in run(tmp_path, settings(squares)).stderr
     (tmp_path / "new").mkdir()
     assert "there is no run to go on with" in run(tmp_path / "new", settings(squares), "--resume").stderr
 

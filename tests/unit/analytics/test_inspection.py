@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from edgevision.analytics.base import AnalysisContext
 from edgevision.analytics.inspection import Inspection, InspectionSettings
 from edgevision.errors import ConfigError
+from edgevision.events.build import EventBuilder
 from edgevision.types import Frame, Image, Occurrence, Tracks
 
 MakeFrame = Callable[..., Frame]
@@ -281,6 +283,17 @@ class TestPicture:
         found += inspection.update(make_frame(0.0, name="b.png"), make_tracks())
         assert _results(found) == ["ng", "ok"]
         assert [v.part.serial for v in _verdicts(found) if v.part] == ["a.png", "b.png"]
+
+    def test_a_name_that_no_event_can_carry_gets_its_verdict_all_the_same(
+        self, make_frame: MakeFrame, make_tracks: MakeTracks
+    ) -> None:
+        inspection, builder = _inspection({"part": {"by": "picture"}}), EventBuilder("s", "d", "c" * 12)
+        names = [os.fsdecode(name) for name in (b"\xff.png", b"\xfe.png", "Prüfling.png".encode())]
+        found = [o for name in names for o in inspection.update(make_frame(0.0, name=name), make_tracks())]
+        verdicts = _verdicts(found)
+        assert [v.part.serial for v in verdicts if v.part] == ["\\xff.png", "\\xfe.png", "Prüfling.png"]
+        drafts = [builder.draft(verdict, camera="cam") for verdict in verdicts]
+        assert len({draft.key for draft in drafts}) == 3
 
     def test_only_the_window_is_looked_at(self, make_frame: MakeFrame, make_tracks: MakeTracks) -> None:
         inspection = _inspection({"part": {"by": "picture"}, "window": [(0, 0), (0.5, 0), (0.5, 1), (0, 1)]})

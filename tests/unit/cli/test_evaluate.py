@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,17 @@ import numpy as np
 import pytest
 import typer
 from cli_process import edgevision, error_of
+from labelled import drawn_boards
 from onnx_models import colour_bundle
 from typer.testing import CliRunner, Result
 
 from edgevision.bundle import read_bundle
 from edgevision.cli.evaluate import _about, evaluate
 from edgevision.cli.models import app as models
-from edgevision.datasets.base import DataSet, Sample
+from edgevision.datasets.base import DataSet, Sample, merged
 from edgevision.datasets.formats import read_dataset, write_dataset
 from edgevision.errors import EdgevisionError
 from edgevision.scenes.pcb_defects import KINDS
-from edgevision.training.pcb_data import drawn_picture
 
 BUNDLE = Path(__file__).parents[3] / "models" / "pcb-defects"
 COLOURS = ("red", "green", "blue")
@@ -83,16 +84,10 @@ def _data(tmp_path: Path) -> Path:
 def _drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn boards with their truth: five to choose on, five to report on."""
     room = tmp_path_factory.mktemp("boards")
-    samples = []
-    for number in range(10):
-        picture, labels = drawn_picture(920_000 + number)
-        file = room / f"{number}.png"
-        cv2.imwrite(str(file), picture)
-        boxes = np.array([box for _, box in labels], np.float32).reshape(-1, 4)
-        index = np.array([KINDS.index(kind) for kind, _ in labels], np.int64)
-        size = (picture.shape[1], picture.shape[0])
-        samples.append(Sample(file, size, boxes, index, split="test" if number % 2 else "val"))
-    write_dataset(DataSet(tuple(KINDS), tuple(samples), root=room), room / "set", "yolo")
+    chosen, reported = (
+        drawn_boards(room, range(first, 920_010, 2), split) for first, split in ((920_000, "val"), (920_001, "test"))
+    )
+    write_dataset(merged([chosen, reported]), room / "set", "yolo")
     return room / "set"
 
 
@@ -251,10 +246,25 @@ def test_classes_that_differ(bundle: Path, drawn: Path) -> None:
 
 
 def test_as_a_command_it_says_one_line_and_no_traceback(data: Path, tmp_path: Path) -> None:
+    message = error_of(edgevision("evaluate", tmp_path, "--data", data))
+    assert message.startswith(f"error: {tmp_path}")
+
+
+def test_thresholds_are_not_written_into_weights(data: Path, tmp_path: Path) -> None:
     weights = tmp_path / "best.pt"
     weights.write_bytes(b"x")
-    message = error_of(edgevision("evaluate", weights, "--data", data))
-    assert message.startswith(f"error: {weights} holds weights, which are not evaluated by themselves")
+    words = ("--choose-on", "val", "--escape-rate", "0.1", "--write-thresholds")
+    assert "needs a bundle to write into" in error_of(edgevision("evaluate", weights, "--data", data, *words))
+
+
+def test_weights_need_what_trains(data: Path, tmp_path: Path) -> None:
+    if find_spec("ultralytics") is not None:
+        pytest.skip("it is installed here")
+    weights = tmp_path / "best.pt"
+    weights.write_bytes(b"x")
+    assert error_of(edgevision("evaluate", weights, "--data", data)) == (
+        'error: this needs torch: pip install "edgevision[train,cpu]"'
+    )
 
 
 def test_without_the_extra_it_says_what_to_install(bundle: Path, data: Path) -> None:

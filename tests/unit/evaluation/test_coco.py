@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from labelled import drawn_boards
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -18,8 +19,6 @@ from edgevision.datasets.base import DataSet, Sample
 from edgevision.evaluation.coco import coco_result, coco_rows, coco_truth, size_names
 from edgevision.evaluation.model import open_model
 from edgevision.evaluation.predict import Predictions, predict
-from edgevision.scenes.pcb_defects import KINDS
-from edgevision.training.pcb_data import drawn_picture
 from edgevision.types import Detections
 
 BUNDLE = Path(__file__).parents[3] / "models" / "pcb-defects"
@@ -93,18 +92,8 @@ def test_more_than_a_hundred_detections_count() -> None:
 
 
 def test_a_real_model_on_drawn_boards_as_pycocotools_sees_it(tmp_path: Path) -> None:
-    import cv2
-
-    samples = []
-    for seed in range(8):
-        picture, labels = drawn_picture(910_000 + seed)
-        file = tmp_path / f"{seed}.png"
-        cv2.imwrite(str(file), picture)
-        boxes = np.array([box for _, box in labels], np.float32).reshape(-1, 4)
-        index = np.array([KINDS.index(kind) for kind, _ in labels], np.int64)
-        samples.append(Sample(file, (picture.shape[1], picture.shape[0]), boxes, index))
     detector = open_model(BUNDLE, device="cpu")
-    predictions = predict(detector, DataSet(tuple(KINDS), tuple(samples), root=tmp_path))
+    predictions = predict(detector, drawn_boards(tmp_path, range(910_000, 910_008)))
     detector.close()
     check(predictions)
     assert (coco_result(predictions).overall.map50 or 0) > 0.9

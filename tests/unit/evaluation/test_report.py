@@ -22,8 +22,9 @@ from edgevision.evaluation.evaluate import Request, Results, evaluate, judge
 from edgevision.evaluation.gallery import MOST, SIDE_PX, false, missed, shown
 from edgevision.evaluation.intervals import Rate, percent
 from edgevision.evaluation.model import open_model
-from edgevision.evaluation.report import new_folder, render, write_report
+from edgevision.evaluation.report import render, write_report
 from edgevision.evaluation.words import About, ap_words
+from edgevision.folders import new_folder
 
 ABOUT = About("colours@1#abc", "boards", "f" * 64, "2026-11-25")
 FETCHING = {"src", "href", "srcset", "xlink:href", "poster", "data", "action"}

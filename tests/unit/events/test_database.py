@@ -16,6 +16,7 @@ from outboxes import (
 )
 
 from edgevision.errors import OutboxError
+from edgevision.events.build import EventBuilder
 from edgevision.events.database import disk_full
 from edgevision.events.outbox import _open
 
@@ -36,15 +37,21 @@ def test_a_damaged_file_is_moved_aside_and_announced(open_outbox: Open, folder: 
     assert crossed["sequence"] == f"{1:020d}"
 
 
-def test_damage_of_an_unclean_end_is_found(open_outbox: Open, folder: Path) -> None:
+def damaged(open_outbox: Open, folder: Path, begin: int, end: int) -> tuple[Path, EventBuilder]:
+    """An outbox of 200 events, closed in order, of which these bytes were overwritten afterwards."""
     path = folder / "outbox.sqlite"
     builder = new_boot()
     outbox = open_outbox(builder)
     outbox.append([draft(builder, number) for number in range(200)])
     outbox.close()
     pages = bytearray(path.read_bytes())
-    pages[40_000:60_000] = b"\xa5" * 20_000
+    pages[begin:end] = b"\xa5" * (end - begin)
     path.write_bytes(pages)
+    return path, builder
+
+
+def test_damage_of_an_unclean_end_is_found(open_outbox: Open, folder: Path) -> None:
+    path, builder = damaged(open_outbox, folder, 40_000, 60_000)
     path.with_name(path.name + "-wal").touch()
     outbox = open_outbox(builder)
     assert "set_aside" in outbox.health().facts
@@ -56,14 +63,7 @@ def test_damage_of_an_unclean_end_is_found(open_outbox: Open, folder: Path) -> N
 def test_damage_that_is_met_on_the_way_is_shown_and_moved_aside_by_the_next_start(
     open_outbox: Open, folder: Path
 ) -> None:
-    path = folder / "outbox.sqlite"
-    builder = new_boot()
-    outbox = open_outbox(builder)
-    outbox.append([draft(builder, number) for number in range(200)])
-    outbox.close()
-    pages = bytearray(path.read_bytes())
-    pages[40_960:61_440] = b"\xa5" * 20_480
-    path.write_bytes(pages)
+    damaged(open_outbox, folder, 40_960, 61_440)
     outbox = open_outbox()
     with pytest.raises(OutboxError, match="malformed"):
         stored(outbox)

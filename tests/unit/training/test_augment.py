@@ -79,6 +79,19 @@ def test_presets_keep_every_object_with_its_label(preset: str) -> None:
         assert set(labels.tolist()) <= {0, 1, 2, 3}
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_no_preset_turns_a_dark_picture_black_or_a_bright_one_white(preset: str) -> None:
+    pipeline, rng = load_pipeline(preset), np.random.default_rng(0)
+    box = np.array([[40, 40, 70, 70]], np.float32)
+    for grey in (45, 210):
+        image = rng.normal(grey, 12, (128, 128, 3)).clip(0, 255).astype(np.uint8)
+        image[40:70, 40:70] = grey + (25 if grey < 128 else -60)
+        for seed in range(80):
+            varied, boxes, _ = pipeline.apply(image, box, np.zeros(1, np.int64), seed)
+            assert 8 < varied.mean() < 247, f"{preset}, seed {seed}"
+            assert len(boxes) == 1
+
+
 def test_a_seed_repeats_a_variation_and_the_picture_given_is_left_alone() -> None:
     pipeline, (image, boxes) = load_pipeline("inspection"), discs(1)
     before = image.copy()

@@ -1,0 +1,47 @@
+"""Which trainer does what: the one place that names them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from edgevision.errors import TrainingError
+from edgevision.training.base import Graph, Trainer
+from edgevision.training.settings import TrainSettings
+
+_DEPTH = 3  # folders from a checkpoint up to its run's
+
+
+def trainer_of(settings: TrainSettings, folder: Path, *, trust: bool = False) -> Trainer:
+    """The trainer that settings ask for.
+
+    Raises:
+        TrainingError: The extra ``train`` is not installed.
+    """
+    try:
+        if settings.model.kind == "yolo":
+            from edgevision.training.yolo import YoloTrainer
+
+            return YoloTrainer(settings, folder, trust=trust)
+        from edgevision.training.fcos import FcosTrainer
+
+        return FcosTrainer(settings, folder)
+    except ModuleNotFoundError as exc:
+        raise TrainingError(f'this needs {exc.name}: pip install "edgevision[train,cpu]"') from exc
+
+
+def graph_of_weights(weights: Path, room: Path, *, trust: bool = False) -> Graph:
+    """A checkpoint as ONNX: one of a run of ours, by its settings, or one of Ultralytics.
+
+    Args:
+        weights: The checkpoint.
+        room: Where libraries may leave what they need.
+        trust: Load more than weights and known layers.
+
+    Raises:
+        TrainingError: It cannot be loaded, or the extra ``train`` is not installed.
+    """
+    written = [parent / "settings.json" for parent in weights.resolve().parents[:_DEPTH]]
+    run = next((file for file in written if (file.parent / "run.json").exists() and file.exists()), None)
+    document = {"name": "weights", "data": {"path": "."}} if run is None else json.loads(run.read_text("utf-8"))
+    return trainer_of(TrainSettings.model_validate(document), room, trust=trust).export_onnx(weights)
