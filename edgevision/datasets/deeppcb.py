@@ -129,12 +129,7 @@ def _splits(path: Path, known: Mapping[str, Path], findings: Findings) -> dict[s
 
 
 def _read_labels(file: Path, raw: Raw, classes: Sequence[str], findings: Findings) -> None:
-    try:
-        lines = lines_of(file)
-    except DatasetError as exc:
-        findings.refused("bad_label", exc)
-        return
-    for where, line in lines:
+    for where, line in findings.lines_of(file):
         values = numbers(re.split(r"[\s,]+", line))
         if values is None or len(values) != _NUMBERS:
             findings.error("bad_label", where, f"expected x1 y1 x2 y2 type, got {line[:60]!r}")

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgevision.datasets.base import SPLITS, DataSet, Finding, Sample
 from edgevision.datasets.pictures import sizes
+from edgevision.datasets.texts import lines_of
 from edgevision.errors import DatasetError, ImageError
 from edgevision.sources.images import SUFFIXES, natural_key
 
@@ -75,6 +76,14 @@ class Findings:
         """A file that could not be used; the message says which."""
         where, _, message = str(error).partition(": ")
         self.error(kind, where, message)
+
+    def lines_of(self, file: Path) -> list[tuple[str, str]]:
+        """(``file:line``, text) of a label file's lines; none, and an error noted, when it cannot be read."""
+        try:
+            return lines_of(file)
+        except DatasetError as exc:
+            self.refused("bad_label", exc)
+            return []
 
 
 def assemble(

@@ -190,12 +190,7 @@ def _orphans(entries: Sequence[tuple[str, Path, Path]], findings: Findings) -> N
 
 
 def _read_labels(file: Path, raw: Raw, classes: int, findings: Findings) -> None:
-    try:
-        lines = lines_of(file)
-    except DatasetError as exc:
-        findings.refused("bad_label", exc)
-        return
-    for where, line in lines:
+    for where, line in findings.lines_of(file):
         first, *rest = line.split()
         values, index = numbers(rest), numbers([first])
         if values is None or index is None or not index[0].is_integer():

@@ -289,11 +289,12 @@ class TestPicture:
     ) -> None:
         inspection, builder = _inspection({"part": {"by": "picture"}}), EventBuilder("s", "d", "c" * 12)
         names = [os.fsdecode(name) for name in (b"\xff.png", b"\xfe.png", "Prüfling.png".encode())]
-        found = [o for name in names for o in inspection.update(make_frame(0.0, name=name), make_tracks())]
+        frames = [make_frame(float(second), name=name) for second, name in enumerate(names)]
+        found = [occurrence for frame in frames for occurrence in inspection.update(frame, make_tracks())]
         verdicts = _verdicts(found)
         assert [v.part.serial for v in verdicts if v.part] == ["\\xff.png", "\\xfe.png", "Prüfling.png"]
         drafts = [builder.draft(verdict, camera="cam") for verdict in verdicts]
-        assert len({draft.key for draft in drafts}) == 3
+        assert len({draft.envelope["id"] for draft in drafts}) == 3
 
     def test_only_the_window_is_looked_at(self, make_frame: MakeFrame, make_tracks: MakeTracks) -> None:
         inspection = _inspection({"part": {"by": "picture"}, "window": [(0, 0), (0.5, 0), (0.5, 1), (0, 1)]})
