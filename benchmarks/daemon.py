@@ -53,8 +53,8 @@ from edgevision.inference.importer import Said, import_onnx
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.preprocess import single_batch
 from edgevision.logs import setup_logging
-from edgevision.mqtt.client import MqttSettings
 from edgevision.mqtt.relay import Relay
+from edgevision.mqtt.settings import MqttSettings
 from edgevision.scenes.pcb import PcbConveyor
 from edgevision.sources.base import SourceContext
 from edgevision.sources.file import FileSource

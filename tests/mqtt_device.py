@@ -11,10 +11,10 @@ from edgevision.backoff import Backoff
 from edgevision.events.base import Draft
 from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import OutboxSettings, SqliteOutbox
-from edgevision.mqtt.client import MqttSettings
 from edgevision.mqtt.commands import Commands
 from edgevision.mqtt.consumer import Consumer, Gap, Received
 from edgevision.mqtt.relay import Relay
+from edgevision.mqtt.settings import MqttSettings
 from edgevision.types import FrameTime, Occurrence
 
 QUICK = Backoff(first_s=0.05, cap_s=0.3)

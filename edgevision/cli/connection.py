@@ -13,7 +13,7 @@ import typer
 from edgevision.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from edgevision.mqtt.client import MqttSettings
+    from edgevision.mqtt.settings import MqttSettings
 
 Command = TypeVar("Command", bound=Callable[..., None])
 _USUAL_PORT = {False: 1883, True: 8883}
@@ -92,7 +92,7 @@ def _settings(
     """
     from pydantic import ValidationError
 
-    from edgevision.mqtt.client import MqttSettings
+    from edgevision.mqtt.settings import MqttSettings
 
     if protocol not in {"5", "3.1.1"}:
         raise ConfigError([Problem("--protocol", "", f"{protocol!r} is no MQTT version; allowed: 5, 3.1.1")])

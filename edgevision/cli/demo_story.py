@@ -22,8 +22,8 @@ from edgevision.errors import BundleError, EdgevisionError
 from edgevision.events.schema import AnyEvent
 from edgevision.events.topics import event_filter
 from edgevision.mqtt.broker import EmbeddedBroker
-from edgevision.mqtt.client import MqttSettings
 from edgevision.mqtt.consumer import Consumer, Gap, Received
+from edgevision.mqtt.settings import MqttSettings
 from edgevision.scenes.pcb import Board, PcbConveyor
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)  # as configs/demo.yaml says

@@ -64,13 +64,9 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
     _need_extra()
     from edgevision.datasets.formats import read_dataset
     from edgevision.evaluation.evaluate import Request
-    from edgevision.evaluation.plots import read_curves
 
     _check(write_thresholds=write_thresholds, choose_on=choose_on, claims=(claim_escape, claim_overkill))
-    if curves is not None:
-        if out is None:
-            raise EdgevisionError("--curves are plotted into the report; say where to with --out")
-        read_curves(curves)
+    _check_curves(curves, out)
     request = Request(
         split="" if split == "all" else split,
         choose_on=choose_on or "",
@@ -90,6 +86,15 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
             typer.echo(f"thresholds written into {model}, now {written}", err=as_json)
     if not all(claim.supported for claim in results.claims):
         raise typer.Exit(1)
+
+
+def _check_curves(curves: Path | None, out: Path | None) -> None:
+    from edgevision.evaluation.plots import read_curves
+
+    if curves is not None:
+        if out is None:
+            raise EdgevisionError("--curves are plotted into the report; say where to with --out")
+        read_curves(curves)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from edgevision.events.schema import AnyEvent
-    from edgevision.mqtt.client import MqttSettings
+    from edgevision.mqtt.settings import MqttSettings
 
 app = typer.Typer(help="Events: read them, keep them, ask for them again, describe them.", no_args_is_help=True)
 

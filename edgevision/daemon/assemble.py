@@ -39,9 +39,9 @@ from edgevision.events import topics
 from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import SqliteOutbox
 from edgevision.events.times import timestamp
-from edgevision.mqtt.client import MqttSettings
 from edgevision.mqtt.commands import Commands, Handler
 from edgevision.mqtt.relay import Relay
+from edgevision.mqtt.settings import MqttSettings
 from edgevision.sources.base import SourceContext
 from edgevision.station.ledger import TriggerLedger
 from edgevision.types import Detections, Frame

@@ -17,7 +17,7 @@ from edgevision.config.settings import Settings
 from edgevision.errors import ConfigError, Problem
 from edgevision.events.outbox import OutboxSettings
 from edgevision.inference.onnx import OnnxDetector
-from edgevision.mqtt.client import MqttSettings
+from edgevision.mqtt.settings import MqttSettings
 from edgevision.sources.file import FileSource
 from edgevision.sources.gstreamer import GStreamerSource
 from edgevision.sources.images import ImagesSource

@@ -15,7 +15,8 @@ import structlog
 
 from edgevision.errors import BrokerUnavailable, EdgevisionError
 from edgevision.events import topics
-from edgevision.mqtt.client import Connection, Message, MqttSettings, Session
+from edgevision.mqtt.client import Connection, Message, Session
+from edgevision.mqtt.settings import MqttSettings
 
 log = structlog.get_logger(__name__)
 

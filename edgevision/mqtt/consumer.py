@@ -17,8 +17,9 @@ from edgevision.errors import BrokerRefused, BrokerUnavailable, ConsumerError, E
 from edgevision.events import topics as names
 from edgevision.events.codec import decode
 from edgevision.events.schema import AnyEvent
-from edgevision.mqtt.client import Connection, Message, MqttSettings, Session
+from edgevision.mqtt.client import Connection, Message, Session
 from edgevision.mqtt.dedup import SeenStore
+from edgevision.mqtt.settings import MqttSettings
 from edgevision.mqtt.streams import Streams
 
 log = structlog.get_logger(__name__)

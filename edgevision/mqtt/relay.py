@@ -17,11 +17,12 @@ from edgevision.errors import BrokerRefused, OutboxError, PublishError
 from edgevision.events import topics
 from edgevision.events.base import Outbox
 from edgevision.events.times import timestamp
-from edgevision.mqtt.client import NOT_AUTHORIZED, Connection, MqttSettings, Session
+from edgevision.mqtt.client import NOT_AUTHORIZED, Connection, Session
 from edgevision.mqtt.commands import Commands
 from edgevision.mqtt.refusals import Refusals
 from edgevision.mqtt.retained import Retained, encoded
 from edgevision.mqtt.sender import ECHO_TIMEOUT_S, Sender
+from edgevision.mqtt.settings import MqttSettings
 from edgevision.types import Health
 
 log = structlog.get_logger(__name__)

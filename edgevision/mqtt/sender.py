@@ -19,9 +19,9 @@ from edgevision.mqtt.client import (
     PACKET_TOO_LARGE,
     TOPIC_INVALID,
     Connection,
-    MqttSettings,
 )
 from edgevision.mqtt.lanes import Lanes
+from edgevision.mqtt.settings import MqttSettings
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ import pytest
 from mosquitto import Mosquitto
 from mqtt_device import Device
 
-from edgevision.mqtt.client import MqttSettings
+from edgevision.mqtt.settings import MqttSettings
 
 
 @pytest.fixture

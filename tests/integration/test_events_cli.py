@@ -25,9 +25,10 @@ from edgevision.errors import EventError
 from edgevision.events.build import EventBuilder
 from edgevision.events.memory import MemoryOutbox
 from edgevision.events.topics import event_filter, reply
-from edgevision.mqtt.client import Connection, MqttSettings, Session
+from edgevision.mqtt.client import Connection, Session
 from edgevision.mqtt.commands import Commands
 from edgevision.mqtt.relay import Relay
+from edgevision.mqtt.settings import MqttSettings
 from edgevision.types import FrameTime, Occurrence
 
 pytestmark = pytest.mark.service

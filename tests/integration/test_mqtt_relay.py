@@ -22,9 +22,10 @@ from edgevision.events.build import EventBuilder
 from edgevision.events.outbox import OutboxSettings, SqliteOutbox
 from edgevision.events.topics import event_filter
 from edgevision.mqtt.broker import EmbeddedBroker
-from edgevision.mqtt.client import Connection, MqttSettings, Session
+from edgevision.mqtt.client import Connection, Session
 from edgevision.mqtt.commands import send_command
 from edgevision.mqtt.consumer import Consumer, Gap, Received
+from edgevision.mqtt.settings import MqttSettings
 from edgevision.mqtt.sinks import Pumped, SqliteSink, missing, pump
 from edgevision.types import FrameTime, Occurrence
 

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from edgevision.errors import BrokerUnavailable
-from edgevision.mqtt.client import Connection, MqttSettings, Session
+from edgevision.mqtt.client import Connection, Session
+from edgevision.mqtt.settings import MqttSettings
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from typing import Any, cast
 import pytest
 
 from edgevision.errors import ConsumerError
-from edgevision.mqtt.client import Connection, Message, MqttSettings
+from edgevision.mqtt.client import Connection, Message
 from edgevision.mqtt.consumer import Consumer, Gap, Received
 from edgevision.mqtt.dedup import SeenStore
+from edgevision.mqtt.settings import MqttSettings
 
 TOPIC = "edgevision/s/d/door/traffic/crossed"
 

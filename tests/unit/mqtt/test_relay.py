@@ -11,8 +11,8 @@ from daemon_process import wait_until
 
 from edgevision.events.build import EventBuilder
 from edgevision.events.memory import MemoryOutbox
-from edgevision.mqtt.client import MqttSettings
 from edgevision.mqtt.relay import Relay
+from edgevision.mqtt.settings import MqttSettings
 from edgevision.types import FrameTime, Occurrence
 
 MOST = 5

@@ -14,8 +14,9 @@ import pytest
 from edgevision.events.build import EventBuilder
 from edgevision.events.memory import MemoryOutbox
 from edgevision.mqtt import sender as module
-from edgevision.mqtt.client import Connection, MqttSettings
+from edgevision.mqtt.client import Connection
 from edgevision.mqtt.sender import Sender
+from edgevision.mqtt.settings import MqttSettings
 from edgevision.types import FrameTime, Occurrence
 
 
