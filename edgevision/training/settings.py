@@ -165,7 +165,7 @@ class TrainSettings(Settings):
     ema: bool = True
     """Validate and keep a running average of the weights instead of the last ones."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """``auto``: fp16 on a GPU; on a CPU bf16 where the processor computes in it, else fp32."""
+    """``auto``: fp16 on a GPU, bf16 with FCOS; on a CPU bf16 where the processor computes in it, else fp32."""
     devices: Annotated[str, Field(pattern=r"^(auto|cpu|\d+(,\d+)*)$")] = "auto"
     """``auto``, ``cpu``, or GPUs such as ``0`` or ``0,1``."""
     workers: Annotated[int, Field(ge=0)] = 8

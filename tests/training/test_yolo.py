@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from trainings import REPOSITORY, command, run, settings, write_squares
 
@@ -187,6 +189,51 @@ def test_no_pictures_to_validate_on(tmp_path: Path) -> None:
     assert "no picture is in the split val; say how to divide it" in done.stderr
 
 
+def test_pictures_of_every_kind_are_trained_on(tmp_path: Path) -> None:
+    """Grey, 16 bit, CMYK, turned by EXIF, and a name beyond ASCII."""
+    from PIL import Image
+
+    data = write_squares(tmp_path / "data", {"train": 8, "val": 4})
+    folder = data / "images" / "train"
+    upright = Image.open(folder / "train0.png")
+    upright.convert("L").save(folder / "train0.png")
+    deep = np.asarray(Image.open(folder / "train1.png").convert("L"), np.uint16) * 257
+    cv2.imwrite(str(folder / "train1.png"), deep)
+    Image.open(folder / "train2.png").convert("CMYK").save(folder / "train2.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise
+    Image.open(folder / "train3.png").rotate(90, expand=True).save(folder / "train3.jpg", exif=exif)
+    for name in ("train2.png", "train3.png"):
+        (folder / name).unlink()
+    (folder / "train5.png").rename(folder / "Prüfling 5.png")
+    (data / "labels" / "train" / "train5.txt").rename(data / "labels" / "train" / "Prüfling 5.txt")
+    done = run(tmp_path, settings(data, stop={"epochs": 1}))
+    assert done.returncode == 0, done.stderr
+    assert "8 train" in " ".join(done.stdout.split())
+
+
+def test_a_full_disk_in_mid_training_costs_no_checkpoint(squares: Path, tmp_path: Path) -> None:
+    document = settings(squares, stop={"epochs": 4})
+    environ = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    running = subprocess.Popen(
+        command(tmp_path, document), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environ
+    )
+    last = tmp_path / "run" / "yolo" / "weights" / "last.pt"
+    deadline_s = time.monotonic() + 240
+    while not last.exists():
+        assert time.monotonic() < deadline_s
+        assert running.poll() is None
+        time.sleep(0.02)
+    subprocess.run(["prlimit", f"--pid={running.pid}", "--fsize=1000000"], check=True)
+    _, told = running.communicate(timeout=240)
+    assert running.returncode == 2
+    assert "File too large" in told
+    assert "Traceback" not in told
+    done = run(tmp_path, document, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert [row["epoch"] for row in read_curves(tmp_path / "run" / "curves.csv")] == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -204,8 +251,9 @@ def test_no_pictures_to_validate_on(tmp_path: Path) -> None:
         },
         {"model": {"kind": "yolo", "architecture": "yolo26n"}, "precision": "bf16", "repeat": 2},
         {"model": {"kind": "yolo", "architecture": "yolov8n", "teacher": "TRAINED"}},
+        {"recipe": "few_shot", "augment": {"pipeline": "inspection"}},
     ],
-    ids=["adagrad-step", "sgd-time-weights-noema", "init-freeze-paste", "yolo26-bf16-repeat", "teacher"],
+    ids=["adagrad-step", "sgd-time-weights-noema", "init-freeze-paste", "yolo26-bf16-repeat", "teacher", "few_shot"],
 )
 def test_options_train(squares: Path, trained: Path, tmp_path: Path, change: dict[str, Any]) -> None:
     if change.get("model", {}).get("teacher"):
