@@ -90,6 +90,9 @@ def split(  # noqa: PLR0913 - one a command-line option
     assign: list[str] = typer.Option([], help="SPLIT=GROUP,GROUP,... instead of shares; may be repeated."),
     group_pattern: str | None = _PATTERN,
     group_column: str | None = _COLUMN,
+    near_duplicates_together: bool = typer.Option(
+        False, "--near-duplicates-together", help="Keep pictures that look like the same shot in one split."
+    ),
     seed: int = typer.Option(0, help="Decides between equals."),
     link: bool = _LINK,
     as_json: bool = _JSON,
@@ -101,7 +104,14 @@ def split(  # noqa: PLR0913 - one a command-line option
     from edgevision.datasets.split import shares
     from edgevision.datasets.split import split as divide
 
-    settings = _split_settings(ratio, assign, group_pattern, group_column, seed)
+    settings = _split_settings(
+        ratio,
+        assign,
+        group_pattern=group_pattern,
+        group_column=group_column,
+        near_duplicates_together=near_duplicates_together,
+        seed=seed,
+    )
     data, name = _read(path, format_, columns)
     _can_write(out, data)
     divided = divide(data, settings)
@@ -273,7 +283,7 @@ def _head(path: Path, name: str, data: DataSet) -> dict[str, Any]:
     return {"path": str(path), "format": name, "pictures": len(data), "boxes": boxes, "classes": list(data.classes)}
 
 
-def _split_settings(ratio: str, assign: list[str], pattern: str | None, column: str | None, seed: int) -> Any:  # noqa: ANN401 - the model is imported late
+def _split_settings(ratio: str, assign: list[str], **more: Any) -> Any:  # noqa: ANN401 - the model is imported late
     from pydantic import ValidationError
 
     from edgevision.datasets.split import SplitSettings
@@ -284,9 +294,8 @@ def _split_settings(ratio: str, assign: list[str], pattern: str | None, column: 
         if not sign:
             raise DatasetError(f"--assign {item}: write SPLIT=GROUP,GROUP,..., e.g. train=00041,13000")
         groups.setdefault(name.strip(), []).extend(group.strip() for group in names.split(","))
-    given = {"group_pattern": pattern, "group_column": column, "seed": seed, "assign": groups or None}
     try:
-        return SplitSettings.model_validate({**given, "ratio": ratio.split(",")})
+        return SplitSettings.model_validate({**more, "assign": groups or None, "ratio": ratio.split(",")})
     except ValidationError as exc:
         error = exc.errors(include_url=False)[0]
         where = ".".join(str(key) for key in error["loc"][:1])

@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 
 from edgevision.config.settings import Settings
 from edgevision.datasets.base import SPLITS, DataSet, Finding, Sample
+from edgevision.datasets.duplicates import exact_pairs, near_pairs
+from edgevision.datasets.measure import measure_all
 from edgevision.errors import DatasetError
 from edgevision.types import IntArray
 
@@ -34,6 +36,8 @@ class SplitSettings(Settings):
     """Regular expression on the file name; what it finds, or its first parenthesis, names the group."""
     group_column: str | None = None
     """Column that names the group, e.g. `board` or `lot`."""
+    near_duplicates_together: bool = False
+    """Whether pictures that look like the same shot stay in one split, with their groups; reads every picture."""
     seed: int = 0
     """Decides between equals."""
 
@@ -48,6 +52,10 @@ class SplitSettings(Settings):
                 raise ValueError(f"`group_pattern` is no regular expression: {exc}") from exc
         if self.assign is not None and self.group_pattern is None and self.group_column is None:
             raise ValueError("`assign` needs groups: give `group_pattern` or `group_column`")
+        if self.assign is not None and self.near_duplicates_together:
+            raise ValueError(
+                "`assign` names groups, which `near_duplicates_together` would put together: give one of them"
+            )
         if self.assign is None and sum(self.ratio) <= 0:
             raise ValueError("`ratio` needs a share above 0")
         return self
@@ -65,6 +73,8 @@ def split(data: DataSet, settings: SplitSettings) -> DataSet:
         DatasetError: A group cannot be told, is named in no split or in two, or there are fewer groups than splits.
     """
     names = group_names(data, settings.group_pattern, settings.group_column)
+    if settings.near_duplicates_together:
+        names = _together(names, data)
     groups = sorted(set(names))
     of = {name: index for index, name in enumerate(groups)}
     member = np.array([of[name] for name in names], np.int64)
@@ -105,6 +115,24 @@ def _group(sample: Sample, pattern: str | None, column: str | None) -> str:
     if not name:
         raise DatasetError(f"{sample.file}: the group pattern {pattern!r} finds an empty name in this one")
     return name
+
+
+def _together(names: Sequence[str], data: DataSet) -> list[str]:
+    """The groups' names, those of pictures that look like the same shot being one."""
+    measured = measure_all([sample.file for sample in data.samples])
+    readable = [index for index, sample in enumerate(data.samples) if not measured[sample.file].error]
+    facts = [measured[data.samples[index].file] for index in readable]
+    first = {name: name for name in names}
+
+    def root(name: str) -> str:
+        while first[name] != name:
+            name = first[name]
+        return name
+
+    for pair in (*exact_pairs(facts), *near_pairs(facts, [""] * len(facts))):
+        a, b = sorted((root(names[readable[pair.first]]), root(names[readable[pair.second]])))
+        first[b] = a
+    return [root(name) for name in names]
 
 
 def _group_counts(data: DataSet, member: IntArray, groups: int) -> Counts:

@@ -168,12 +168,13 @@ def judge(
     rates = part_rates(parts, defect_thresholds)
     matches = tuple(match_all(predictions, thresholds, request.min_iou))
     labelled = _without_templates(predictions, data) if request.with_templates else predictions
+    coco = coco_result(labelled)
     return Results(
         request=request,
         data=data,
         predictions=predictions,
         templates=len(predictions.data) - len(labelled.data),
-        coco=coco_result(labelled),
+        coco=coco,
         thresholds=thresholds,
         point=point,
         parts=parts,
@@ -184,7 +185,7 @@ def judge(
         false_kinds=false_kinds(matches),
         confusion=confusion(predictions, matches),
         sweep=tuple(sweep(parts, SWEEP)),
-        slices=tuple(slices(predictions, matches, parts, defect_thresholds)),
+        slices=tuple(slices(predictions, matches, parts, defect_thresholds, coco, labelled)),
         claims=tuple(_claims(request, rates)),
         notes=(*_notes(predictions, data, choose_on), *_many_defects(predictions, parts), *point.notes),
     )

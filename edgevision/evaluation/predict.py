@@ -48,9 +48,10 @@ class Predictions:
 
     def of(self, wanted: Callable[[Sample], bool]) -> Predictions:
         """The pictures that ``wanted`` says yes to."""
-        at = [place for place, sample in enumerate(self.data.samples) if wanted(sample)]
-        data = replace(self.data, samples=tuple(self.data.samples[place] for place in at))
-        found, brightness = tuple(self.found[place] for place in at), tuple(self.brightness[place] for place in at)
+        places = [place for place, sample in enumerate(self.data.samples) if wanted(sample)]
+        data = replace(self.data, samples=tuple(self.data.samples[place] for place in places))
+        found = tuple(self.found[place] for place in places)
+        brightness = tuple(self.brightness[place] for place in places)
         return replace(self, data=data, found=found, brightness=brightness)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgevision.datasets.base import PART, Sample
-from edgevision.evaluation.coco import SIZES, size_names
+from edgevision.evaluation.coco import SIZES, CocoResult, coco_result, size_names
 from edgevision.evaluation.intervals import Rate
 from edgevision.evaluation.matching import Match
 from edgevision.evaluation.parts import Parts
@@ -16,6 +16,7 @@ from edgevision.evaluation.predict import Predictions
 from edgevision.geometry import area
 from edgevision.types import BoolArray, IntArray
 
+NOT_GIVEN = "(not given)"
 MOST_VALUES = 30  # a column with more of them, e.g. a serial number, tells pictures apart and not conditions
 MIN_COUNT = 20  # labelled boxes or parts below which a slice is listed and never named the worst
 
@@ -32,6 +33,7 @@ class Slice:
         precision: Detections that find a box, of all; ``None`` by size, where a false one belongs to no box's size.
         escape: Defective parts passed, of all in it; ``None`` by class and size, which parts do not have.
         overkill: Good parts rejected, of all in it; likewise.
+        map50: Average precision at IoU 0.5; ``None`` where no box is labelled.
         worst: In which of ``recall``, ``escape`` and ``overkill`` it is worse than the rest of its kind beyond chance.
     """
 
@@ -42,6 +44,7 @@ class Slice:
     precision: Rate | None
     escape: Rate | None = None
     overkill: Rate | None = None
+    map50: float | None = None
     worst: tuple[str, ...] = ()
 
 
@@ -65,7 +68,12 @@ class _Seen:
 
 
 def slices(
-    predictions: Predictions, matches: Sequence[Match], parts: Parts, thresholds: Sequence[float]
+    predictions: Predictions,
+    matches: Sequence[Match],
+    parts: Parts,
+    thresholds: Sequence[float],
+    coco: CocoResult,
+    judged: Predictions,
 ) -> list[Slice]:
     """Every slice that tells something: kinds with one value only are left out.
 
@@ -78,6 +86,8 @@ def slices(
         matches: One a picture.
         parts: Of the same pictures.
         thresholds: Of the defect classes.
+        coco: Average precisions of ``judged``.
+        judged: Those of the pictures whose average precision counts, all but templates.
     """
     samples = predictions.data.samples
     truth, seen = _truth(predictions, matches), _seen(predictions, matches)
@@ -85,12 +95,25 @@ def slices(
     counted = _Seen(truth, seen, parts, parts.called_ng(thresholds))
     out: list[Slice] = []
     for by, values in kinds.items():
-        out += _marked(_by_picture(by, values, sorted(set(values)), counted))
+        found = _by_picture(by, values, sorted(set(values)), counted)
+        out += _marked(_precise(found, values, predictions, judged))
     grey, names = _brightness(predictions)
-    out += _marked(_by_picture("brightness", grey, names, counted))
-    out += _marked(_by_class(predictions, truth, seen))
-    out += _marked(_by_size(predictions, truth))
+    out += _marked(_precise(_by_picture("brightness", grey, names, counted), grey, predictions, judged))
+    classes, sizes = _by_class(predictions, truth, seen), _by_size(predictions, truth)
+    out += _marked([replace(item, map50=coco.by_class[item.value].map50) for item in classes])
+    out += _marked([replace(item, map50=coco.by_size[item.value].map50) for item in sizes])
     return out
+
+
+def _precise(
+    group: Sequence[Slice], values: Sequence[str], predictions: Predictions, judged: Predictions
+) -> list[Slice]:
+    """The slices with their average precision, if there are several; a group of one is left out anyway."""
+    if len(group) < 2:  # noqa: PLR2004
+        return list(group)
+    slice_of = {sample.file: value or NOT_GIVEN for sample, value in zip(predictions.data.samples, values, strict=True)}
+    parts = [judged.of(lambda sample, value=item.value: slice_of[sample.file] == value) for item in group]  # type: ignore[misc]
+    return [replace(item, map50=coco_result(part).overall.map50) for item, part in zip(group, parts, strict=True)]
 
 
 def _columns(samples: Sequence[Sample]) -> list[str]:
@@ -143,7 +166,7 @@ def _by_picture(by: str, values: Sequence[str], names: Sequence[str], counted: _
         out.append(
             Slice(
                 by,
-                value or "(not given)",
+                value or NOT_GIVEN,
                 int(mine.sum()),
                 _rate(truth.right[mine[truth.picture]]),
                 _rate(seen.right[mine[seen.picture]]),

@@ -217,9 +217,9 @@ def _rate(rate: Rate | None) -> dict[str, Any] | None:
 
 
 def _slice(item: Slice) -> dict[str, Any]:
-    cells = {"by": item.by, "value": item.value, "pictures": item.pictures, "worst": list(item.worst)}
+    cells = {"by": item.by, "value": item.value, "pictures": item.pictures, "map50": item.map50}
     rates = {"recall": item.recall, "precision": item.precision, "escape": item.escape, "overkill": item.overkill}
-    return {**cells, **{name: _rate(rate) for name, rate in rates.items()}}
+    return {**cells, **{name: _rate(rate) for name, rate in rates.items()}, "worst": list(item.worst)}
 
 
 def slice_groups(items: Sequence[Slice]) -> dict[str, list[Slice]]:

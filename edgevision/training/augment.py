@@ -25,6 +25,9 @@ PRESETS = ("inspection", "retail", "low_light", "fused")
 KEPT_AREA = 0.3  # of a box; less of it left in the picture is no object to learn from any more
 _GROUPS = frozenset({"OneOf", "SomeOf", "Sequential"})
 _ROTATING = frozenset({"Affine", "Rotate", "SafeRotate", "ShiftScaleRotate"})
+_SYMMETRIES = frozenset(
+    {"D4", "HorizontalFlip", "NoOp", "RandomRotate90", "SquareSymmetry", "Transpose", "VerticalFlip"}
+)
 
 hush_albumentations()
 
@@ -67,6 +70,21 @@ class Pipeline:
         picture = np.ascontiguousarray(made["image"][..., ::-1], dtype=np.uint8)
         boxes = np.asarray(made["bboxes"], np.float32).reshape(-1, 4)
         return picture, boxes, np.asarray(made["labels"], np.int64).reshape(-1)
+
+    def whole(self) -> Pipeline:
+        """What of it leaves pictures whole and objects their size: colours, noise, mirroring, quarter turns.
+
+        A group stays if everything in it does.
+        """
+        return Pipeline([item for item in self.transforms if _keeps_whole(item)], self.name)
+
+
+def _keeps_whole(transform: Any) -> bool:  # noqa: ANN401 - of albumentations
+    import albumentations
+
+    if isinstance(transform, albumentations.BaseCompose):
+        return all(_keeps_whole(item) for item in transform.transforms)
+    return isinstance(transform, albumentations.ImageOnlyTransform) or type(transform).__name__ in _SYMMETRIES
 
 
 def load_pipeline(which: str | Path) -> Pipeline:

@@ -85,6 +85,8 @@ class FcosTrainer:
         pictures = Pictures(data.of("train").samples, settings, varied=True)
         began_s, began, epochs = time.monotonic(), state.epoch, settings.stop.epochs
         while state.epoch < epochs:
+            if state.epoch >= epochs - settings.augment.plain_epochs:
+                pictures.keep_whole()
             losses = self._epoch(state, pictures, epochs, watcher)
             metrics = self._validated(state.averaged, data.of("val"))
             better = state.done(metrics["map50_95"])

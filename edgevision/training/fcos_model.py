@@ -52,6 +52,11 @@ class Pictures:
     def __len__(self) -> int:
         return len(self._samples)
 
+    def keep_whole(self) -> None:
+        """Nothing is moved or scaled from here on."""
+        if self._pipeline is not None:
+            self._pipeline = self._pipeline.whole()
+
     def box(self, index: int) -> Letterbox:
         """Where the picture lies in the network's input."""
         return Letterbox.fit(self._samples[index].size, (self._size, self._size))

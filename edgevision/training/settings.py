@@ -25,8 +25,9 @@ class YoloSettings(Settings):
     architecture: Annotated[str, Field(pattern=r"^yolo(v8|11|26)[nsmlx]$")] = "yolo11n"
     """Family and size, ``yolo11n`` to ``yolo26x``: each size up about doubles the time of training and inference."""
     weights: Path | None = None
-    """Checkpoint to start from, a file; a bare name such as ``yolo11n.pt`` is fetched when no such file exists and
-    ``fetch`` is on. Left out: from scratch, which needs many more pictures and epochs."""
+    """Where to start: a checkpoint, or the folder of a bundle that `edgevision train` made. A bare name such as
+    ``yolo11n.pt`` is fetched when no such file exists and ``fetch`` is on. Left out: from scratch, which needs many
+    more pictures and epochs."""
     fetch: bool = False
     """Whether weights may be fetched from the network by name."""
     init: Init = "default"

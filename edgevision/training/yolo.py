@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edgevision.bundle import Family
+from edgevision.bundle import MANIFEST, Family, read_bundle
 from edgevision.datasets.base import DataSet
 from edgevision.errors import TrainingError
 from edgevision.training.augment import load_pipeline
@@ -20,6 +20,7 @@ from edgevision.training.layout import Layout
 from edgevision.training.onnx_graph import onnx_of
 from edgevision.training.quiet import hush
 from edgevision.training.settings import TrainSettings, YoloSettings
+from edgevision.training.unfold import unfold
 
 LICENCE = "AGPL-3.0-only"
 SIZE = 640  # px, of checkpoints that do not say what they were trained at
@@ -85,7 +86,7 @@ class YoloTrainer:
         from edgevision.training.yolo_engine import SETTINGS_FILE, YoloEngine
 
         os.environ[SETTINGS_FILE] = str(aside.resolve())
-        overrides = self._overrides() | {
+        overrides = self._overrides(layout, resume=resume) | {
             "data": str(layout.file.resolve()),
             "save_dir": str((folder / "yolo").resolve()),
             "exist_ok": True,
@@ -94,13 +95,13 @@ class YoloTrainer:
             overrides |= {"resume": str((folder / "yolo" / "weights" / "last.pt").resolve())}
         return YoloEngine(overrides=overrides)
 
-    def _overrides(self) -> dict[str, Any]:
+    def _overrides(self, layout: Layout, *, resume: bool) -> dict[str, Any]:
         """Our settings in the trainer's words. Variation is the pipeline's, so its own colours and flips are off."""
         settings, model = self._settings, self._model
         pipeline = settings.augment.pipeline
         return {
             "model": f"{model.architecture}.yaml",
-            "pretrained": str(self._weights()) if model.weights else False,
+            "pretrained": str(self._weights(layout)) if model.weights and not resume else False,
             "distill_model": str(model.teacher) if model.teacher else None,
             "dis": model.teacher_weight,
             "freeze": self._frozen(),
@@ -140,10 +141,14 @@ class YoloTrainer:
     def _gpu(self) -> bool:
         return _has_gpu(self._settings.devices)
 
-    def _weights(self) -> Path:
+    def _weights(self, layout: Layout) -> Path:
         weights = self._model.weights
         if weights is None or weights.is_file():
             return weights or Path()
+        if (weights / MANIFEST).is_file():
+            start = self._folder / "yolo" / "start.pt"
+            unfold(read_bundle(weights), self._model.architecture, [item.file for item in layout.train], start)
+            return start
         if self._model.fetch:
             return Path(weights.name)
         msg = f"model.weights: {weights}: no such file; give one, or set `model.fetch: true` to fetch {weights.name}"

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+import albumentations
 import numpy as np
 import torch
 from torch import nn, optim
@@ -26,6 +27,7 @@ from ultralytics.utils.instance import Instances
 from ultralytics.utils.torch_utils import intersect_dicts, strip_optimizer, unwrap_model
 
 from edgevision.errors import TrainingError
+from edgevision.training.augment import load_pipeline
 from edgevision.training.base import Epoch, Progress, Watcher
 from edgevision.training.bf16 import compute_in_bf16
 from edgevision.training.curves import append_epoch
@@ -158,6 +160,10 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
         a few pixels off.
         """
         self.args.translate = self.args.scale = 0.0
+        pipeline = self.ours.augment.pipeline
+        if pipeline != "none":
+            kept = load_pipeline(pipeline).whole().transforms
+            self.args.augmentations = [albumentations.to_dict(item) for item in kept]  # as checkpoints hold them
         super()._close_dataloader_mosaic()
 
     def save_model(self) -> bool:

@@ -129,6 +129,17 @@ def test_only_the_run_that_was_begun_goes_on(squares: Path, tmp_path: Path) -> N
     assert "there is no run to go on with" in run(tmp_path / "new", settings(squares), "--resume").stderr
 
 
+def test_a_bundle_is_where_the_next_training_starts(squares: Path, trained: Path, tmp_path: Path) -> None:
+    model = {"kind": "yolo", "weights": str(trained / "run" / "bundle")}
+    optimiser = {"kind": "adamw", "rate": 0.00001}
+    done = run(tmp_path, settings(squares, model=model, optimiser=optimiser, stop={"epochs": 1}, ema=False))
+    assert done.returncode == 0, done.stderr
+    before, after = (
+        read_bundle(folder / "run" / "bundle").manifest.metrics["model.onnx"]["map50"] for folder in (trained, tmp_path)
+    )
+    assert after == pytest.approx(before, abs=0.05), "an epoch that hardly learns leaves what the bundle knew"
+
+
 class Harmful:
     """What a checkpoint of a stranger may hold."""
 
@@ -156,13 +167,19 @@ def test_a_checkpoint_that_runs_code_is_refused_before_it_does(squares: Path, tm
         ({"model": {"kind": "yolo", "weights": "nowhere.pt"}}, "nowhere.pt: no such file"),
         ({"model": {"kind": "yolo", "weights": "TRAINED", "architecture": "yolov8s"}}, "tensors fit yolov8s"),
         ({"model": {"kind": "yolo", "weights": "BROKEN"}}, "empty, truncated or corrupted"),
+        ({"model": {"kind": "yolo", "weights": "BUNDLE", "architecture": "yolov8n"}}, "model.onnx is no yolov8n"),
     ],
 )
 def test_weights_that_do_not_fit_are_told_before_the_training(
     squares: Path, trained: Path, tmp_path: Path, change: dict[str, Any], says: str
 ) -> None:
     (tmp_path / "broken.pt").write_bytes(b"PK\x03\x04 not much more")
-    real = {"TRAINED": trained / "run" / "yolo" / "weights" / "best.pt", "BROKEN": tmp_path / "broken.pt"}
+    run_ = trained / "run"
+    real = {
+        "TRAINED": run_ / "yolo" / "weights" / "best.pt",
+        "BROKEN": tmp_path / "broken.pt",
+        "BUNDLE": run_ / "bundle",
+    }
     model = change["model"]
     change = {"model": {**model, "weights": str(real.get(model["weights"], model["weights"]))}}
     done = run(tmp_path, settings(squares, **change), "--dry-run")

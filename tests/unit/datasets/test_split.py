@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,6 +59,27 @@ def test_a_seed_repeats_and_another_differs() -> None:
     assert [item.split for item in first.samples] != [item.split for item in other.samples]
 
 
+def test_the_same_shot_stored_again_stays_in_one_split(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    samples = []
+    for number in range(12):
+        shot = cv2.resize(rng.integers(0, 255, (12, 12, 3)).astype(np.uint8), (160, 160), interpolation=cv2.INTER_CUBIC)
+        for form in ("a.png", "b.jpg"):
+            cv2.imwrite(str(tmp_path / f"{number}{form}"), shot)
+            boxes, label = np.zeros((1, 4), np.float32), np.zeros(1, np.int64)
+            samples.append(Sample(tmp_path / f"{number}{form}", (160, 160), boxes, label))
+    data = DataSet(("a",), tuple(samples))
+
+    def apart(settings: SplitSettings) -> int:
+        divided = split(data, settings).samples
+        return sum(first.split != second.split for first, second in zip(divided[::2], divided[1::2], strict=True))
+
+    assert apart(SplitSettings(near_duplicates_together=True)) == 0
+    assert apart(SplitSettings()) > 0
+    divided = split(data, SplitSettings(near_duplicates_together=True))
+    assert [len(divided.of(name)) for name in ("train", "val", "test")] == [16, 4, 4]
+
+
 def test_groups_can_be_named() -> None:
     data = many(50, 3)
     assign = {"train": ["g000"], "val": ["g001"], "test": ["g002"]}
@@ -80,6 +102,7 @@ def test_what_cannot_be_divided_is_told(settings: dict[str, object], says: str) 
 
 
 def test_settings_that_make_no_sense() -> None:
-    for settings in ({"group_pattern": "("}, {"ratio": (0, 0, 0)}, {"assign": {"train": ["a"]}}):
+    twice = {"assign": {"train": ["a"]}, "group_column": "lot", "near_duplicates_together": True}
+    for settings in ({"group_pattern": "("}, {"ratio": (0, 0, 0)}, {"assign": {"train": ["a"]}}, twice):
         with pytest.raises(ValidationError):
             SplitSettings.model_validate(settings)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edgevision.evaluation.coco import coco_result
 from edgevision.evaluation.intervals import Rate
 from edgevision.evaluation.matching import match_all
 from edgevision.evaluation.parts import parts_of
@@ -37,7 +38,8 @@ def cut(predictions: Predictions, by: str) -> list[Slice]:
 
 def every(predictions: Predictions) -> list[Slice]:
     half = (0.5, 0.5, 0.5)
-    return slices(predictions, match_all(predictions, half), parts_of(predictions), half)
+    matches, coco = match_all(predictions, half), coco_result(predictions)
+    return slices(predictions, matches, parts_of(predictions), half, coco, predictions)
 
 
 def test_the_worst_board_is_named_where_enough_boxes_say_so(boards: Any) -> None:
@@ -49,6 +51,8 @@ def test_the_worst_board_is_named_where_enough_boxes_say_so(boards: Any) -> None
     assert (second.recall, second.precision) == (Rate(10, 30), Rate(10, 10))
     assert (second.escape, second.overkill) == (Rate(20, 30), Rate(0, 0))
     assert second.worst == ("recall", "escape")
+    assert first.map50 == pytest.approx(1)
+    assert second.map50 == pytest.approx(1 / 3, abs=0.01)
 
 
 def test_few_boxes_are_listed_and_never_the_worst(boards: Any) -> None:

@@ -133,3 +133,26 @@ def test_what_is_no_transform_is_named(tmp_path: Path, text: str, says: str) -> 
 def test_a_pipeline_that_is_not_there_names_the_presets() -> None:
     with pytest.raises(ConfigError, match="inspection, retail, low_light, fused"):
         load_pipeline("inspektion")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@given(seed=st.integers(0, 2**31 - 1))
+def test_whole_pictures_keep_every_object_and_its_size(preset: str, seed: int) -> None:
+    image, boxes = discs(seed)
+    varied, moved, labels = load_pipeline(preset).whole().apply(image, boxes, np.arange(4), seed)
+    assert varied.shape == image.shape
+    assert labels.tolist() == [0, 1, 2, 3]
+    for before, after in zip(boxes, moved, strict=True):
+        assert sorted(after[2:] - after[:2]) == pytest.approx(sorted(before[2:] - before[:2]), abs=0.01)
+
+
+def test_a_group_with_something_that_moves_is_left_out_of_whole_pictures(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "- OneOf: {transforms: [{Rotate: {}}, {GaussNoise: {}}]}\n"
+        "- OneOf: {transforms: [{HorizontalFlip: {}}, {GaussNoise: {}}]}\n"
+        "- ColorJitter\n"
+        "- RandomResizedCrop: {size: [9, 9]}",
+        "utf-8",
+    )
+    assert [type(item).__name__ for item in load_pipeline(file).whole().transforms] == ["OneOf", "ColorJitter"]
