@@ -20,7 +20,7 @@ from edgevision.evaluation.coco import coco_result
 from edgevision.evaluation.predict import Predictions
 from edgevision.training.base import Epoch, Graph, Progress, Watcher
 from edgevision.training.curves import append_epoch
-from edgevision.training.hardware import bf16_on_cpu, telling_memory
+from edgevision.training.hardware import bf16_on_cpu, gpus, telling_memory
 from edgevision.training.onnx_graph import onnx_of
 from edgevision.training.quiet import hush
 from edgevision.training.schedule import schedule
@@ -52,7 +52,8 @@ class FcosTrainer:
         hush(self._folder / "home")
         import torch
 
-        self._device = torch.device("cpu" if settings.devices == "cpu" or not torch.cuda.is_available() else "cuda")
+        found = gpus(settings.devices)
+        self._device = torch.device("cuda", found[0]) if found else torch.device("cpu")
         fast = torch.cuda.is_bf16_supported() if self._device.type == "cuda" else bf16_on_cpu()
         lower = settings.precision == "bf16" or (settings.precision == "auto" and fast)
         self._lower = torch.bfloat16 if lower else None

@@ -21,6 +21,26 @@ def bf16_on_cpu() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def gpus(devices: str) -> list[int]:
+    """The GPUs that ``devices`` of the settings asks for; none means the CPU.
+
+    Raises:
+        TrainingError: One is not there.
+    """
+    import torch
+
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if devices in {"auto", "cpu"}:
+        return [0] if devices == "auto" and there else []
+    wanted = [int(number) for number in devices.split(",")]
+    for number in wanted:
+        if number >= there:
+            raise TrainingError(
+                f"devices: {devices}: there is no GPU {number}, torch finds {there} here; or say `auto`"
+            )
+    return wanted
+
+
 @contextmanager
 def telling_memory(settings: TrainSettings) -> Iterator[None]:
     """Where running out of memory becomes an error that says what to try."""

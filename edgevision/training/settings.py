@@ -76,7 +76,7 @@ class OptimiserSettings(Settings):
 class AugmentSettings(Settings):
     """How training pictures are varied."""
 
-    pipeline: Path | Literal["inspection", "retail", "low_light", "fused", "none"] = "inspection"
+    pipeline: Literal["inspection", "retail", "low_light", "fused", "none"] | Path = "inspection"
     """A preset, or a YAML file of albumentations."""
     mosaic: Unit = 0.5
     """Share of pictures put together of four; YOLO only."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -15,19 +16,22 @@ from edgevision.datasets.base import DataSet
 from edgevision.errors import TrainingError
 from edgevision.training.augment import load_pipeline
 from edgevision.training.base import Graph, Watcher
-from edgevision.training.hardware import bf16_on_cpu, telling_memory
+from edgevision.training.hardware import bf16_on_cpu, gpus, telling_memory
 from edgevision.training.layout import Layout
 from edgevision.training.onnx_graph import onnx_of
 from edgevision.training.quiet import hush
 from edgevision.training.settings import TrainSettings, YoloSettings
+from edgevision.training.several import following
 from edgevision.training.unfold import unfold
 
 LICENCE = "AGPL-3.0-only"
+SETTINGS_FILE = "EDGEVISION_TRAINING"  # in the environment: where the engine finds our settings
+TOLD = "told.jsonl"  # beside them: what the processes of several GPUs tell
 SIZE = 640  # px, of checkpoints that do not say what they were trained at
 
 
 class YoloTrainer:
-    """Trains in ``folder``: ``data/`` is the layout, ``yolo/`` the trainer's own.
+    """Trains in ``folder``: ``data/`` is the layout, ``yolo/`` the library's own, which it may empty, ``home/`` ours.
 
     Args:
         settings: ``model`` must be a YOLO.
@@ -40,11 +44,15 @@ class YoloTrainer:
             msg = f"{settings.model.kind}: not a YOLO"
             raise TypeError(msg)
         self._model = settings.model
-        if settings.precision == "auto" and not _has_gpu(settings.devices):
+        self._home = folder / "home"
+        hush(self._home, fetch=self._model.fetch, trust=trust)
+        self._gpus = gpus(settings.devices)
+        if len(self._gpus) > 1 and settings.batch % len(self._gpus):
+            raise TrainingError(f"batch: {settings.batch} cannot be shared by {len(self._gpus)} GPUs; give a multiple")
+        if settings.precision == "auto" and not self._gpus:
             settings = settings.model_copy(update={"precision": "bf16" if bf16_on_cpu() else "fp32"})
         self._settings = settings
         self._folder = folder
-        hush(folder / "yolo" / "home", fetch=self._model.fetch, trust=trust)
 
     def check(self, data: DataSet) -> None:
         """One batch forward and backward, one validation batch; see ``Trainer``."""
@@ -52,7 +60,7 @@ class YoloTrainer:
         layout = Layout.write(data, folder / "data", repeat=self._settings.repeat)
         try:
             with self._told():
-                engine = self._engine(layout, folder, resume=False)
+                engine = self._engine(layout, folder, resume=False, most_gpus=1)
                 engine._setup_train()  # noqa: SLF001 - what its own loop begins with
                 batch = engine.preprocess_batch(next(iter(engine.train_loader)))
                 loss, _ = engine.model(batch)
@@ -68,8 +76,12 @@ class YoloTrainer:
         layout = Layout.write(data, self._folder / "data", repeat=self._settings.repeat)
         with self._told():
             engine = self._engine(layout, self._folder, resume=resume and last.exists())
-            engine.watcher = watcher
-            engine.train()
+            if engine.ddp:
+                with following(self._home / TOLD, watcher):
+                    engine.train()
+            else:
+                engine.watcher = watcher
+                engine.train()
         best = last.with_name("best.pt")
         return best if best.exists() else last
 
@@ -78,22 +90,27 @@ class YoloTrainer:
         with self._told():
             return yolo_graph(weights)
 
-    def _engine(self, layout: Layout, folder: Path, *, resume: bool) -> Any:  # noqa: ANN401 - the trainer's
+    def _engine(self, layout: Layout, folder: Path, *, resume: bool, most_gpus: int | None = None) -> Any:  # noqa: ANN401 - the library's
         # The engine reads our settings from a file, since a launcher for several GPUs starts it anew.
-        aside = self._folder / "yolo" / "settings.json"
-        aside.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._home / "settings.json"
         aside.write_text(self._settings.model_dump_json(), "utf-8")
-        from edgevision.training.yolo_engine import SETTINGS_FILE, YoloEngine
-
         os.environ[SETTINGS_FILE] = str(aside.resolve())
         overrides = self._overrides(layout, resume=resume) | {
+            "device": ",".join(map(str, self._gpus[:most_gpus])) or "cpu",
             "data": str(layout.file.resolve()),
             "save_dir": str((folder / "yolo").resolve()),
             "exist_ok": True,
         }
         if resume:
             overrides |= {"resume": str((folder / "yolo" / "weights" / "last.pt").resolve())}
-        return YoloEngine(overrides=overrides)
+        return self.engine_type()(overrides=overrides)
+
+    @staticmethod
+    def engine_type() -> Any:  # noqa: ANN401 - the library's
+        """The class of the training itself."""
+        from edgevision.training.yolo_engine import YoloEngine
+
+        return YoloEngine
 
     def _overrides(self, layout: Layout, *, resume: bool) -> dict[str, Any]:
         """Our settings in the trainer's words. Variation is the pipeline's, so its own colours and flips are off."""
@@ -124,12 +141,7 @@ class YoloTrainer:
             "scale": settings.augment.scale,
             "augmentations": None if pipeline == "none" else list(load_pipeline(pipeline).transforms),
             **dict.fromkeys(("hsv_h", "hsv_s", "hsv_v", "flipud", "fliplr"), 0.0),
-            "amp": {"fp32": False, "auto": True}.get(settings.precision, settings.precision) if self._gpu else False,
-            "device": None
-            if settings.devices == "auto" and self._gpu
-            else "cpu"
-            if not self._gpu
-            else settings.devices,
+            "amp": {"fp32": False, "auto": True}.get(settings.precision, settings.precision) if self._gpus else False,
             "workers": settings.workers,
             "seed": settings.seed,
             "cache": "ram",
@@ -137,16 +149,12 @@ class YoloTrainer:
             "verbose": False,
         }
 
-    @property
-    def _gpu(self) -> bool:
-        return _has_gpu(self._settings.devices)
-
     def _weights(self, layout: Layout) -> Path:
         weights = self._model.weights
         if weights is None or weights.is_file():
             return weights or Path()
         if (weights / MANIFEST).is_file():
-            start = self._folder / "yolo" / "start.pt"
+            start = self._home / "start.pt"
             unfold(read_bundle(weights), self._model.architecture, [item.file for item in layout.train], start)
             return start
         if self._model.fetch:
@@ -175,6 +183,8 @@ class YoloTrainer:
         except RuntimeError as exc:
             text = " ".join(str(exc).split())
             raise TrainingError(f"the training failed: {text[:400]}") from exc
+        except subprocess.CalledProcessError as exc:
+            raise TrainingError(f"a process of the training ended with status {exc.returncode}") from exc
         except OSError as exc:
             raise TrainingError(f"{exc.filename or self._folder}: {exc.strerror or exc}") from exc
         except (TypeError, ValueError, AssertionError, KeyError, AttributeError, ImportError) as exc:
@@ -185,12 +195,6 @@ class YoloTrainer:
                     "run anything; if you know who made it, say --trust"
                 )
             raise TrainingError(text[:400]) from exc
-
-
-def _has_gpu(devices: str) -> bool:
-    import torch
-
-    return devices != "cpu" and bool(torch.cuda.is_available())
 
 
 def yolo_graph(weights: Path) -> Graph:

@@ -1,17 +1,16 @@
 """Ultralytics' detection trainer with what it lacks: more optimisers and schedules, pasted defects, bfloat16 on a CPU.
 
 Imported only where a YOLO is trained. With several GPUs its class is made again in each process of torch's launcher,
-so it takes our settings from the file that ``SETTINGS_FILE`` names in the environment, not from arguments.
+so it takes our settings from the file that ``SETTINGS_FILE`` names in the environment, not from arguments, and what it
+has to tell goes into ``TOLD`` beside that file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from torch import nn, optim
 from ultralytics.data.build import build_yolo_dataset
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.models.yolo.detect import DetectionTrainer
-from ultralytics.utils import DEFAULT_CFG
+from ultralytics.utils import DEFAULT_CFG, RANK
 from ultralytics.utils.instance import Instances
 from ultralytics.utils.torch_utils import intersect_dicts, strip_optimizer, unwrap_model
 
@@ -35,8 +34,9 @@ from edgevision.training.layout import Layout
 from edgevision.training.paste import Paster
 from edgevision.training.schedule import schedule
 from edgevision.training.settings import TrainSettings
+from edgevision.training.several import tell_failure, telling
+from edgevision.training.yolo import SETTINGS_FILE, TOLD
 
-SETTINGS_FILE = "EDGEVISION_TRAINING"
 LEAST_TAKEN_OVER = 0.5  # of a model's tensors, from weights that shall be of its architecture
 _METRICS: Final = {
     "map50": "metrics/mAP50(B)",
@@ -75,7 +75,7 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
     """One training.
 
     Attributes:
-        watcher: Who is told; set by the process that made it, absent in those of a launcher.
+        watcher: Who is told; set by whoever makes it, and in the launcher's first process.
     """
 
     watcher: Watcher | None = None
@@ -83,12 +83,25 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
     best: Path
 
     def __init__(self, cfg: Any = DEFAULT_CFG, overrides: Any = None, _callbacks: Any = None) -> None:  # noqa: ANN401
-        self.ours = TrainSettings.model_validate_json(Path(os.environ[SETTINGS_FILE]).read_text("utf-8"))
+        file = Path(os.environ[SETTINGS_FILE])
+        self.ours = TrainSettings.model_validate_json(file.read_text("utf-8"))
         self._began_s = time.monotonic()
         super().__init__(cfg, overrides, _callbacks)
-        self.add_callback("on_train_batch_end", YoloEngine._after_batch)
-        self.add_callback("on_fit_epoch_end", YoloEngine._after_epoch)
+        if RANK == -1:  # a process of the launcher is given them
+            self.add_callback("on_train_batch_end", YoloEngine._after_batch)
+            self.add_callback("on_fit_epoch_end", YoloEngine._after_epoch)
+        elif RANK == 0:
+            self.watcher = telling(file.with_name(TOLD))
         self._batches_done = 0
+
+    def train(self) -> None:
+        """Train; a process of the launcher also writes down why it fails."""
+        try:
+            super().train()
+        except Exception as exc:
+            if RANK != -1:
+                tell_failure(Path(os.environ[SETTINGS_FILE]).with_name(TOLD), str(exc))
+            raise
 
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:  # noqa: ANN401, ARG002, FBT001, FBT002 - as in the base
         """The network, from the given weights or newly drawn.
@@ -185,6 +198,12 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
             if file.exists():
                 strip_optimizer(file)
 
+    def _build_train_pipeline(self) -> None:
+        """Data and optimiser; not a second time for a smaller batch, which the trainer would take without a word."""
+        if getattr(self, "_oom_retries", 0):
+            raise torch.OutOfMemoryError("out of memory")
+        super()._build_train_pipeline()
+
     def _after_batch(self) -> None:
         self._batches_done += 1
         if self.watcher is not None:
@@ -194,6 +213,8 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
             self.watcher.progress(Progress(self.epoch, self.epochs, done, batches, losses))
 
     def _after_epoch(self) -> None:
+        if RANK > 0:
+            return
         losses = {name: float(value) for name, value in (self.tloss or {}).items()}
         metrics = {ours: float(self.metrics[theirs]) for ours, theirs in _METRICS.items() if theirs in self.metrics}
         rate = float(self.optimizer.param_groups[0]["lr"])
@@ -201,8 +222,6 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
         append_epoch(self.save_dir.parent / "curves.csv", row)
         if self.watcher is not None:
             self.watcher.epoch(row)
-        else:
-            print(json.dumps(asdict(row)), flush=True)  # noqa: T201 - a process of the launcher
 
 
 def _draw(model: nn.Module, scheme: str) -> None:

@@ -65,3 +65,9 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
 @pytest.mark.parametrize("file", sorted((REPOSITORY / "configs" / "train").glob("*.yaml")), ids=lambda file: file.name)
 def test_shipped_settings_are_sound(file: Path, tmp_path: Path) -> None:
     assert load(file, TrainSettings, environ={"EDGEVISION_DATA": str(tmp_path)}).name
+
+
+@pytest.mark.parametrize("pipeline", ["none", "retail", "mine.yaml"])
+def test_settings_outlive_a_file(tmp_path: Path, pipeline: str) -> None:
+    settings = read(tmp_path, f"augment: {{pipeline: {pipeline}}}\nmodel: {{kind: fcos}}\n")
+    assert TrainSettings.model_validate_json(settings.model_dump_json()) == settings
