@@ -5,9 +5,8 @@
 Needs nothing but the runtime. A tiny set to see that it works: ``--drawn 8 --limit 16``.
 
 DeepPCB's real boards are split by board, since pictures of one board resemble each other: 00041, 13000 and 20085
-train, 44000 and 50600 validate, 77000 and 92000 test. Three designs are few, so the training pictures also come a
-quarter turn round. Defect-free templates of the training boards join as good boards, and so do drawn boards in colour,
-as the demo's camera sees them.
+train, 44000 and 50600 validate, 77000 and 92000 test. Defect-free templates of the training boards join as good
+boards, and so do drawn boards in colour, as the demo's camera sees them.
 """
 
 from __future__ import annotations
@@ -53,7 +52,6 @@ def write_data(deeppcb: Path, out: Path, *, drawn: int, limit: int | None = None
         split = SPLITS[board]
         writer.put(split, file.stem, sample, board)
         if split == "train":
-            writer.put(split, f"{file.stem}-turned", turned(sample), board)
             if trained % TEMPLATE_EVERY == 0:
                 writer.put(split, f"good-{file.stem}", (read_image(deeppcb / "templates" / file.name), []), board)
             trained += 1
@@ -71,14 +69,6 @@ def drawn_picture(seed: int) -> Sample:
     reach = (board.last_full - board.first_full) // 3
     index = int(rng.integers(max(0, board.first_full - reach), board.last_full + reach + 1))
     return scene.render(index), [(box.label, box.xyxy) for view in scene.truth(index) for box in view.defects]
-
-
-def turned(sample: Sample) -> Sample:
-    """A quarter turn clockwise; with mirroring in the training that makes all eight views."""
-    picture, labels = sample
-    height = picture.shape[0]
-    boxes = [(kind, (height - y2, x1, height - y1, x2)) for kind, (x1, y1, x2, y2) in labels]
-    return np.ascontiguousarray(np.rot90(picture, -1)), boxes
 
 
 def _real(file: Path) -> Sample:

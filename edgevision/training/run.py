@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
@@ -35,6 +36,7 @@ from edgevision.training.tensorboard import logged
 if TYPE_CHECKING:
     from edgevision.training.bundling import Made
 
+SETTINGS, RUN = "settings.json", "run.json"
 SHOWN = 5  # of many problems
 NEAR = "near_duplicate"  # across splits: an error for a check, but what only looks alike must not stop a training
 _LIBRARIES = ("torch", "torchvision", "ultralytics", "albumentations", "numpy", "opencv-python-headless")
@@ -55,26 +57,32 @@ class Steps:
     watcher: Watcher
 
 
-def prepare(settings: TrainSettings, folder: Path, *, resume: bool) -> None:
-    """Take a folder for a run, or one over.
+def _take_over(settings: TrainSettings, folder: Path) -> None:
+    """See that the folder holds a run of the same settings."""
+    file = folder / SETTINGS
+    if not file.exists():
+        raise TrainingError(f"{folder}: there is no run to go on with")
+    old, new = json.loads(file.read_text("utf-8")), settings.model_dump(mode="json")
+    changed = [name for name in new if old.get(name) != new[name]]
+    if changed:
+        raise TrainingError(f"{folder}: was begun with another `{changed[0]}`; go on with what it began with")
 
-    Raises:
-        TrainingError: It holds a run, or none or another where one is to go on.
-        EdgevisionError: It cannot be written, or holds something else.
-    """
-    file = folder / "settings.json"
-    if resume:
-        if not file.exists():
-            raise TrainingError(f"{folder}: there is no run to go on with")
-        old, new = json.loads(file.read_text("utf-8")), settings.model_dump(mode="json")
-        changed = [name for name in new if old.get(name) != new[name]]
-        if changed:
-            raise TrainingError(f"{folder}: was begun with another `{changed[0]}`; go on with what it began with")
-        return
-    if file.exists():
+
+@contextmanager
+def _taken(folder: Path) -> Iterator[None]:
+    """A new folder while the body tries whether a run can begin; if not, it is as it was before."""
+    if (folder / SETTINGS).exists():
         raise TrainingError(f"{folder}: holds a run; go on with --resume, or name a new folder")
+    was_there = folder.exists()
     new_folder(folder)
-    _write_json(file, settings.model_dump(mode="json"))
+    try:
+        yield
+    except BaseException:
+        for item in folder.iterdir():
+            shutil.rmtree(item) if item.is_dir() else item.unlink()
+        if not was_there:
+            folder.rmdir()
+        raise
 
 
 def pictures(settings: TrainSettings, steps: Steps) -> DataSet:
@@ -90,7 +98,8 @@ def pictures(settings: TrainSettings, steps: Steps) -> DataSet:
             hint = "say how to divide it under `data.split`"
             raise TrainingError(f"{settings.data.path}: no picture is in the split {split}; {hint}")
     if not sum(data.of("train").counts()):
-        raise TrainingError(f"{settings.data.path}: not one training picture has a box, so there is nothing to learn")
+        why = next((f"; {item}" for item in data.findings if item.severity == "error"), "")
+        raise TrainingError(f"{settings.data.path}: not one training picture has a box to learn from{why}")
     with steps.bar("checking pictures", len(files_to_read(data))) as advance:
         checked = check(data, CheckSettings(image_size=settings.image_size), lambda: advance(1))
     errors = [item for item in checked.findings if item.severity == "error" and not item.kind.startswith(NEAR)]
@@ -123,21 +132,24 @@ def run(
     Raises:
         EdgevisionError: Anything that the user can do something about.
     """
-    if not dry_run:
-        prepare(settings, folder, resume=resume)
-    data = pictures(settings, steps)
-    counts = ", ".join(f"{len(data.of(name))} {name}" for name in ("train", "val", "test"))
-    steps.say(f"{len(data)} pictures ({counts}), {sum(data.counts())} boxes of {len(data.classes)} classes")
     if dry_run:
         with tempfile.TemporaryDirectory(prefix="edgevision-") as room:
-            build(settings, Path(room)).check(data)
+            build(settings, Path(room)).check(_told(settings, steps))
         return None
-    print_ = fingerprint(data)
-    trainer = build(settings, folder)
-    if not resume:
-        steps.say("trying one batch")
-        trainer.check(data)
-        _write_json(folder / "run.json", _environment(data, print_))
+    if resume:
+        _take_over(settings, folder)
+        data = _told(settings, steps)
+        trainer, print_ = build(settings, folder), fingerprint(data)
+        if json.loads((folder / RUN).read_text("utf-8"))["fingerprint"] != print_:
+            raise TrainingError(f"{folder}: the pictures of {settings.data.path} have changed since it was begun")
+    else:
+        with _taken(folder):
+            data = _told(settings, steps)
+            trainer, print_ = build(settings, folder), fingerprint(data)
+            steps.say("trying one batch")
+            trainer.check(data)
+            _write_json(folder / RUN, _environment(data, print_))
+            _write_json(folder / SETTINGS, settings.model_dump(mode="json"))
     watcher = logged(steps.watcher, folder / "tensorboard") if settings.tensorboard else steps.watcher
     weights = trainer.fit(data, watcher, resume=resume)
     plot_curves(folder / "curves.csv", folder / "curves.png")
@@ -149,6 +161,13 @@ def run(
     judged = sum(len(data.of(name)) for name in ("val", "test"))
     with steps.bar("judging", judged) as advance:
         return make_bundle(graph, data, settings, folder, print_, advance=advance)
+
+
+def _told(settings: TrainSettings, steps: Steps) -> DataSet:
+    data = pictures(settings, steps)
+    counts = ", ".join(f"{len(data.of(name))} {name}" for name in ("train", "val", "test"))
+    steps.say(f"{len(data)} pictures ({counts}), {sum(data.counts())} boxes of {len(data.classes)} classes")
+    return data
 
 
 def _environment(data: DataSet, print_: str) -> dict[str, Any]:

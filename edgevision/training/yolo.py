@@ -158,7 +158,7 @@ class YoloTrainer:
             unfold(read_bundle(weights), self._model.architecture, [item.file for item in layout.train], start)
             return start
         if self._model.fetch:
-            return Path(weights.name)
+            return self._home / weights.name  # where the library puts what it fetches
         msg = f"model.weights: {weights}: no such file; give one, or set `model.fetch: true` to fetch {weights.name}"
         raise TrainingError(msg)
 
@@ -181,20 +181,27 @@ class YoloTrainer:
         except TrainingError:
             raise
         except RuntimeError as exc:
-            text = " ".join(str(exc).split())
-            raise TrainingError(f"the training failed: {text[:400]}") from exc
+            raise TrainingError(f"the training failed: {_plain(exc)}") from exc
         except subprocess.CalledProcessError as exc:
             raise TrainingError(f"a process of the training ended with status {exc.returncode}") from exc
+        except ConnectionError as exc:
+            raise TrainingError(_plain(exc)) from exc
         except OSError as exc:
             raise TrainingError(f"{exc.filename or self._folder}: {exc.strerror or exc}") from exc
         except (TypeError, ValueError, AssertionError, KeyError, AttributeError, ImportError) as exc:
-            text = " ".join(str(exc).replace("ERROR ❌️ ", "").split())
+            text = _plain(exc)
             if "references types outside" in text:
                 text = (
                     f"{text.split(' references')[0]}: holds more than weights and known layers, and loading it could "
                     "run anything; if you know who made it, say --trust"
                 )
-            raise TrainingError(text[:400]) from exc
+            raise TrainingError(text) from exc
+
+
+def _plain(exc: Exception) -> str:
+    """What a library says, in a line and without its pictures."""
+    text = str(exc).replace("ERROR", "").replace("❌", "").replace("\ufe0f", "")
+    return " ".join(text.split())[:400]
 
 
 def yolo_graph(weights: Path) -> Graph:

@@ -188,6 +188,16 @@ def test_weights_that_do_not_fit_are_told_before_the_training(
     assert "Traceback" not in done.stderr
 
 
+def test_weights_by_name_need_the_network_and_say_so(squares: Path, tmp_path: Path) -> None:
+    model = {"kind": "yolo", "weights": "yolo11n.pt", "fetch": True}
+    nowhere = "http://127.0.0.1:9"
+    done = run(tmp_path, settings(squares, model=model), "--dry-run", HTTPS_PROXY=nowhere, HTTP_PROXY=nowhere)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: Download failure for https://")
+    assert "yolo11n.pt" in done.stderr
+    assert not list(REPOSITORY.glob("*.pt"))
+
+
 def test_broken_pictures_and_labels_are_told_before_the_training(tmp_path: Path) -> None:
     data = write_squares(tmp_path / "data", {"train": 6, "val": 3})
     (data / "images" / "train" / "train0.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
