@@ -217,7 +217,7 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
             return
         losses = {name: float(value) for name, value in (self.tloss or {}).items()}
         metrics = {ours: float(self.metrics[theirs]) for ours, theirs in _METRICS.items() if theirs in self.metrics}
-        rate = float(self.optimizer.param_groups[0]["lr"])
+        rate = float(next(iter(self.lr.values())))  # the optimiser's own is already set back where time decides
         row = Epoch(self.epoch + 1, time.monotonic() - self._began_s, rate, losses, metrics)
         append_epoch(self.save_dir.parent / "curves.csv", row)
         if self.watcher is not None:

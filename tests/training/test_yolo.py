@@ -129,6 +129,13 @@ def test_only_the_run_that_was_begun_goes_on(squares: Path, tmp_path: Path) -> N
     assert "there is no run to go on with" in run(tmp_path / "new", settings(squares), "--resume").stderr
 
 
+def test_the_rate_falls_to_its_end_where_time_decides(squares: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, settings(squares, stop={"epochs": 3, "minutes": 0.25}))
+    assert done.returncode == 0, done.stderr
+    rates = [row["rate"] for row in read_curves(tmp_path / "run" / "curves.csv")]
+    assert rates[-1] < 0.3 * max(rates)
+
+
 def test_a_bundle_is_where_the_next_training_starts(squares: Path, trained: Path, tmp_path: Path) -> None:
     model = {"kind": "yolo", "weights": str(trained / "run" / "bundle")}
     optimiser = {"kind": "adamw", "rate": 0.00001}
