@@ -25,6 +25,7 @@ from edgevision.bundle import read_bundle
 from edgevision.config.load import load
 from edgevision.datasets.settings import load_data
 from edgevision.datasets.split import group_names
+from edgevision.errors import EdgevisionError
 from edgevision.training.settings import TrainSettings
 
 ROWS = ("map50", "map50_95")
@@ -93,4 +94,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except EdgevisionError as exc:
+        sys.exit(f"error: {exc}")

@@ -26,6 +26,7 @@ from edgevision.evaluation.words import About, card_sections
 from edgevision.inference.onnx import OnnxDetector
 from edgevision.inference.selftest import golden_boxes
 from edgevision.training.base import Graph
+from edgevision.training.curves import read_curves
 from edgevision.training.settings import JudgeSettings, TrainSettings
 
 FILE = "model.onnx"
@@ -86,7 +87,7 @@ def make_bundle(
     detector.close()
     manifest["thresholds"] = {**request.thresholds, **results.point.thresholds}
     manifest["metrics"] = {FILE: _metrics(results)}
-    files["MODEL_CARD.md"] = _card(results, graph, settings, data).encode()
+    files["MODEL_CARD.md"] = _card(results, graph, settings, data, len(read_curves(folder / "curves.csv"))).encode()
     bundle = _with_golden(folder / "bundle", manifest, files)
     about = About(bundle.model_ref, settings.name, fingerprint, datetime.now(timezone.utc).date().isoformat())
     report = folder / "report"
@@ -195,9 +196,9 @@ def _licence(graph: Graph) -> bytes | None:
     return text.encode() if text else None
 
 
-def _card(results: Results, graph: Graph, settings: TrainSettings, data: DataSet) -> str:
+def _card(results: Results, graph: Graph, settings: TrainSettings, data: DataSet, epochs: int) -> str:
     model = settings.model
-    start = f"the weights of `{model.weights.name}`" if model.weights else "newly drawn weights"
+    start = f"`{model.weights.name}`" if model.weights else "newly drawn weights"
     if teacher := getattr(model, "teacher", None):
         start += f" with `{teacher.name}` as teacher"
     use = (
@@ -206,7 +207,7 @@ def _card(results: Results, graph: Graph, settings: TrainSettings, data: DataSet
     )
     how = (
         f"`edgevision train`: {model.kind} {model.architecture} at {settings.image_size} px from {start}; "
-        f"at most {settings.stop.epochs} epochs, {settings.optimiser.kind} from {settings.optimiser.rate:g} "
+        f"{epochs} epochs, {settings.optimiser.kind} from {settings.optimiser.rate:g} "
         f"({settings.schedule.kind}), batch {settings.batch}, seed {settings.seed}."
     )
     licence = f"{graph.licence}." + (" See `LICENSE`." if graph.licence.startswith("AGPL") else "")

@@ -28,7 +28,7 @@ from edgevision.datasets.fingerprint import fingerprint
 from edgevision.datasets.settings import load_data
 from edgevision.errors import TrainingError
 from edgevision.folders import new_folder
-from edgevision.training.base import Build, Watcher
+from edgevision.training.base import Build, Trainer, Watcher
 from edgevision.training.curves import plot_curves
 from edgevision.training.settings import TrainSettings
 from edgevision.training.tensorboard import logged
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from edgevision.training.bundling import Made
 
 SETTINGS, RUN = "settings.json", "run.json"
+TRAINED = "trained"  # in run.json: the checkpoint that it ended with
+AFTERWARDS = frozenset({"version", "judge"})  # of the settings: what the training itself does not depend on
 SHOWN = 5  # of many problems
 NEAR = "near_duplicate"  # across splits: an error for a check, but what only looks alike must not stop a training
 _LIBRARIES = ("torch", "torchvision", "ultralytics", "albumentations", "numpy", "opencv-python-headless")
@@ -62,10 +64,11 @@ def _take_over(settings: TrainSettings, folder: Path) -> None:
     file = folder / SETTINGS
     if not file.exists():
         raise TrainingError(f"{folder}: there is no run to go on with")
-    old, new = json.loads(file.read_text("utf-8")), settings.model_dump(mode="json")
-    changed = [name for name in new if old.get(name) != new[name]]
+    old, new = _read_json(file), settings.model_dump(mode="json")
+    changed = [name for name in new if old.get(name) != new[name] and name not in AFTERWARDS]
     if changed:
         raise TrainingError(f"{folder}: was begun with another `{changed[0]}`; go on with what it began with")
+    _write_json(file, new)
 
 
 @contextmanager
@@ -126,7 +129,7 @@ def run(
         folder: New, or with ``resume`` that of a run that was broken off.
         build: Makes the trainer.
         steps: Who is told.
-        resume: Go on from the last finished epoch.
+        resume: Go on from the last finished epoch; when the training had ended, only judge again.
         dry_run: Only check pictures, settings and one batch; nothing is left behind.
 
     Raises:
@@ -140,7 +143,7 @@ def run(
         _take_over(settings, folder)
         data = _told(settings, steps)
         trainer, print_ = build(settings, folder), fingerprint(data)
-        if json.loads((folder / RUN).read_text("utf-8"))["fingerprint"] != print_:
+        if _read_json(folder / RUN)["fingerprint"] != print_:
             raise TrainingError(f"{folder}: the pictures of {settings.data.path} have changed since it was begun")
     else:
         with _taken(folder):
@@ -150,10 +153,7 @@ def run(
             trainer.check(data)
             _write_json(folder / RUN, _environment(data, print_))
             _write_json(folder / SETTINGS, settings.model_dump(mode="json"))
-    watcher = logged(steps.watcher, folder / "tensorboard") if settings.tensorboard else steps.watcher
-    weights = trainer.fit(data, watcher, resume=resume)
-    plot_curves(folder / "curves.csv", folder / "curves.png")
-    steps.say(f"trained: {weights}")
+    weights = _trained(trainer, data, settings, folder, steps, resume=resume)
     # Not before the trainer: matplotlib asks where it may write when it is imported, and the trainer has said it.
     from edgevision.training.bundling import make_bundle
 
@@ -161,6 +161,22 @@ def run(
     judged = sum(len(data.of(name)) for name in ("val", "test"))
     with steps.bar("judging", judged) as advance:
         return make_bundle(graph, data, settings, folder, print_, advance=advance)
+
+
+def _trained(
+    trainer: Trainer, data: DataSet, settings: TrainSettings, folder: Path, steps: Steps, *, resume: bool
+) -> Path:
+    """The best checkpoint; of a run that had ended its training, the one it ended with."""
+    facts = _read_json(folder / RUN)
+    if TRAINED in facts:
+        steps.say("its training has ended: judging again")
+        return folder / str(facts[TRAINED])
+    watcher = logged(steps.watcher, folder / "tensorboard") if settings.tensorboard else steps.watcher
+    weights = trainer.fit(data, watcher, resume=resume)
+    plot_curves(folder / "curves.csv", folder / "curves.png")
+    _write_json(folder / RUN, facts | {TRAINED: weights.relative_to(folder).as_posix()})
+    steps.say(f"trained: {weights}")
+    return weights
 
 
 def _told(settings: TrainSettings, steps: Steps) -> DataSet:
@@ -204,6 +220,14 @@ def _git_revision() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{revision}+" if changes else revision
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as exc:
+        raise TrainingError(f"{file}: cannot be read: {exc}") from exc
+    return document
 
 
 def _write_json(file: Path, document: object) -> None:

@@ -147,6 +147,17 @@ def test_a_bundle_is_where_the_next_training_starts(squares: Path, trained: Path
     assert after == pytest.approx(before, abs=0.05), "an epoch that hardly learns leaves what the bundle knew"
 
 
+def test_other_thresholds_need_no_other_training(squares: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "run", tmp_path / "run")
+    before = read_curves(tmp_path / "run" / "curves.csv")
+    document = settings(squares, **{**TRAINED, "judge": {"cost_escape": 9, "cost_overkill": 1, "ng_share": 0.5}})
+    done = run(tmp_path, document, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "its training has ended: judging again" in done.stdout
+    assert read_curves(tmp_path / "run" / "curves.csv") == before
+    assert "an escape costs 9" in " ".join((tmp_path / "run" / "bundle" / "MODEL_CARD.md").read_text("utf-8").split())
+
+
 class Harmful:
     """What a checkpoint of a stranger may hold."""
 

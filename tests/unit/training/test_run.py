@@ -13,7 +13,8 @@ from trainings import write_squares
 
 from edgevision.datasets.base import DataSet
 from edgevision.errors import DatasetError, EdgevisionError, TrainingError
-from edgevision.training.base import Graph, Watcher
+from edgevision.training.base import Epoch, Graph, Watcher
+from edgevision.training.curves import append_epoch
 from edgevision.training.run import Steps, run
 from edgevision.training.settings import TrainSettings
 
@@ -27,6 +28,7 @@ class Trainer:
     """Trains nothing; notes how it was called."""
 
     trial: Exception | None = None
+    ends: Path | None = None
     fits: list[bool] = field(default_factory=list)
 
     def check(self, data: DataSet) -> None:
@@ -35,12 +37,16 @@ class Trainer:
             raise self.trial
 
     def fit(self, data: DataSet, watcher: Watcher, *, resume: bool) -> Path:
-        del data, watcher
+        del data
         self.fits.append(resume)
-        raise Stopped
+        if self.ends is None:
+            raise Stopped
+        watcher.epoch(Epoch(1, 1.0, 0.1, {"box": 1.0}, {"map50": 0.5}))
+        return self.ends
 
     def export_onnx(self, weights: Path) -> Graph:
-        raise NotImplementedError(weights)
+        assert weights == self.ends
+        raise Stopped
 
 
 Run = Callable[..., list[str]]
@@ -52,7 +58,11 @@ def _begin(tmp_path: Path) -> Run:
 
     def begin(trainer: Trainer, folder: Path, *, resume: bool = False, **more: Any) -> list[str]:
         said: list[str] = []
-        steps = Steps(said.append, lambda *_: nullcontext(lambda _: None), Watcher(print, print))
+        steps = Steps(
+            said.append,
+            lambda *_: nullcontext(lambda _: None),
+            Watcher(print, lambda done: append_epoch(tmp_path / "out" / "curves.csv", done)),
+        )
         settings = TrainSettings.model_validate({"name": "x", "data": {"path": str(folder)}, "image_size": 96, **more})
         with pytest.raises(Stopped):
             run(settings, tmp_path / "out", lambda *_: trainer, steps, resume=resume, dry_run=False)
@@ -82,6 +92,18 @@ def test_it_says_what_it_trains_on_and_goes_on_where_it_was(begin: Run, squares:
     (squares / "labels" / "train" / "train0.txt").write_text("0 0.5 0.5 0.5 0.5", "ascii")
     refused(begin, TrainingError, "the pictures of .* have changed", trainer, squares, resume=True)
     assert trainer.fits == [False, True]
+
+
+def test_a_run_that_was_broken_off_while_it_was_judged_is_not_trained_again(
+    begin: Run, squares: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    trainer = Trainer(ends=tmp_path / "out" / "yolo" / "best.pt")
+    begin(trainer, squares)
+    begin(trainer, squares, resume=True)
+    begin(trainer, squares, resume=True, judge={"escape_rate": 0.1})
+    refused(begin, TrainingError, "was begun with another `seed`", trainer, squares, resume=True, seed=9)
+    assert trainer.fits == [False]
 
 
 def _without_pictures(data: Path) -> None:
