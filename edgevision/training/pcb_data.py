@@ -1,6 +1,6 @@
 """Writes the pictures that train and judge ``models/pcb-defects``, as a YOLO data set with a table of columns.
 
-    python -m edgevision.training.pcb_data --deeppcb DEEPPCB --out runs/pcb-data
+    python -m edgevision.training.pcb_data --deeppcb DEEPPCB --out runs/deeppcb-and-drawn
 
 Needs nothing but the runtime. A tiny set to see that it works: ``--drawn 8 --limit 16``.
 
@@ -121,7 +121,7 @@ def main() -> None:
     """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--deeppcb", type=Path, required=True, help="folder of the DeepPCB pictures")
-    parser.add_argument("--out", type=Path, default=Path("runs/pcb-data"))
+    parser.add_argument("--out", type=Path, default=Path("runs/deeppcb-and-drawn"))
     parser.add_argument("--drawn", type=int, default=400, help="drawn colour pictures for training")
     parser.add_argument("--limit", type=int, help="at most so many real pictures")
     options = parser.parse_args()
