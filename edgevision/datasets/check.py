@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from edgevision.datasets.base import SPLITS, DataSet, Finding, Sample, Severity
+from edgevision.datasets.base import PART, SPLITS, DataSet, Finding, Sample, Severity
 from edgevision.datasets.duplicates import NEAR_BITS, Pair, exact_pairs, near_pairs
 from edgevision.datasets.measure import Measured, measure_all
 from edgevision.datasets.split import group_names
@@ -194,17 +194,21 @@ def _duplicate(data: DataSet, kind: str, first: Sample, second: Sample, pair: Pa
 
 
 def _groups(data: DataSet, settings: CheckSettings) -> Iterator[Finding]:
-    if settings.group_pattern is None and settings.group_column is None:
-        return
+    parts = [sample.columns.get(PART, "") for sample in data.samples]
+    yield from _across(data, "part", parts)
+    if settings.group_pattern is not None or settings.group_column not in {None, PART}:
+        yield from _across(data, "group", group_names(data, settings.group_pattern, settings.group_column))
+
+
+def _across(data: DataSet, what: str, names: Sequence[str]) -> Iterator[Finding]:
+    """Parts or groups of which some pictures are in one split and some in another; no name belongs to none."""
     splits: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for name, sample in zip(
-        group_names(data, settings.group_pattern, settings.group_column), data.samples, strict=True
-    ):
+    for name, sample in zip(names, data.samples, strict=True):
         splits[name][sample.split or "no split"] += 1
     for name, counts in splits.items():
-        if len(counts) > 1:
+        if name and len(counts) > 1:
             text = ", ".join(f"{split} {count}" for split, count in counts.items())
-            yield Finding("group_across_splits", "error", str(data.root), f"the group {name} is in {text}")
+            yield Finding(f"{what}_across_splits", "error", str(data.root), f"the {what} {name} is in {text}")
 
 
 def _classes(data: DataSet) -> Iterator[Finding]:

@@ -91,7 +91,7 @@ def split(data: DataSet, settings: SplitSettings) -> DataSet:
 
 
 def group_names(data: DataSet, pattern: str | None, column: str | None) -> list[str]:
-    """The group of every sample; without pattern and column each is its own.
+    """The group of every sample; without pattern and column its part, which is the picture where no part is known.
 
     Raises:
         DatasetError: The pattern does not fit a file name, or a sample lacks the column.
@@ -107,7 +107,7 @@ def _group(sample: Sample, pattern: str | None, column: str | None) -> str:
             raise DatasetError(f"{sample.file}: has no column {column!r} to group by; it has {known}")
         return value
     if pattern is None:
-        return str(sample.file)
+        return sample.part
     found = re.search(pattern, sample.file.name)
     if found is None:
         raise DatasetError(f"{sample.file}: the group pattern {pattern!r} does not fit this name")

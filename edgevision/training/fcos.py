@@ -71,6 +71,10 @@ class FcosTrainer:
 
     def fit(self, data: DataSet, watcher: Watcher, *, resume: bool) -> Path:
         """Train; see ``Trainer``."""
+        with telling_memory(self._settings):
+            return self._fit(data, watcher, resume=resume)
+
+    def _fit(self, data: DataSet, watcher: Watcher, *, resume: bool) -> Path:
         import torch
 
         from edgevision.training.fcos_model import Pictures
@@ -84,9 +88,10 @@ class FcosTrainer:
             state.load(last)
         torch.manual_seed(settings.seed + state.epoch)
         pictures = Pictures(data.of("train").samples, settings, varied=True)
-        began_s, began, epochs = time.monotonic(), state.epoch, settings.stop.epochs
+        plain, minutes = settings.augment.plain_epochs, settings.stop.minutes
+        began_s, began, epochs = time.monotonic(), state.epoch, settings.stop.first_epochs(plain)
         while state.epoch < epochs:
-            if state.epoch >= epochs - settings.augment.plain_epochs:
+            if state.epoch >= epochs - plain:
                 pictures.keep_whole()
             losses = self._epoch(state, pictures, epochs, watcher)
             metrics = self._validated(state.averaged, data.of("val"))
@@ -98,8 +103,8 @@ class FcosTrainer:
             if better:
                 save({"model": state.averaged.state_dict(), "classes": list(data.classes)}, best)
             watcher.epoch(row)
-            if settings.stop.minutes is not None:  # the wall clock says how many epochs there will be
-                epochs = began + round(settings.stop.minutes * 60 / spent_s * (state.epoch - began))
+            if minutes is not None:  # so many epochs fit into all of the time, those before a resumption among them
+                epochs = round(minutes * 60 / spent_s * (state.epoch - began))
             if state.epochs_without_gain >= settings.stop.patience_epochs:
                 break
         return best
@@ -110,7 +115,7 @@ class FcosTrainer:
 
         from edgevision.training.fcos_model import Dense
 
-        kept = torch.load(weights, weights_only=True)
+        kept = torch.load(weights, map_location="cpu", weights_only=True)
         model = self._network(len(kept["classes"]), fresh=True)
         model.load_state_dict(kept["model"])
         size = self._settings.image_size
@@ -131,8 +136,10 @@ class FcosTrainer:
         return network(self._model, classes, self._settings.image_size, weights).to(self._device)
 
     def _epoch(self, state: State, pictures: Pictures, epochs: int, watcher: Watcher) -> dict[str, float]:
+        from edgevision.training.fcos_model import learn
+
         settings, shares = self._settings, schedule(self._settings.schedule, epochs)
-        state.model.train()
+        learn(state.model, self._model.freeze)
         batches = list(_batches(len(pictures), settings.batch, settings.repeat, settings.seed + state.epoch))
         warm_up = max(1.0, settings.schedule.warmup_epochs * len(batches))
         sums: dict[str, float] = {}
@@ -182,10 +189,9 @@ class FcosTrainer:
 
 
 def _batches(count: int, size: int, repeat: int, seed: int) -> Iterator[list[int]]:
-    """Every picture ``repeat`` times in an order of its own each epoch; a last batch of one is left out (norms)."""
+    """Every picture ``repeat`` times in an order of its own each epoch; none is alone in a batch (norms)."""
     order = np.tile(np.arange(count), repeat)
     np.random.default_rng(seed).shuffle(order)
-    for first in range(0, len(order), size):
-        batch = order[first : first + size].tolist()
-        if len(batch) > 1 or len(order) == 1:
-            yield batch
+    firsts = [first for first in range(0, len(order), size) if first == 0 or len(order) - first > 1]
+    for first, end in zip(firsts, [*firsts[1:], len(order)], strict=True):
+        yield order[first:end].tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -28,6 +28,13 @@ GREY = 114
 LOWEST_SCORE = 0.01
 NMS_IOU = 0.6
 KEPT_BYTES = 2**31  # of letterboxed pictures in memory, which saves reading them again
+
+
+FROZEN: Final[dict[str, tuple[str, ...]]] = {
+    "none": (),
+    "backbone": ("backbone.body.",),
+    "all_but_head": ("backbone.",),
+}
 
 
 class Pictures:
@@ -119,10 +126,17 @@ def network(settings: FcosSettings, classes: int, size: int, weights: Path | Non
     )
     if weights is not None:
         _take_over(model, weights, settings.architecture)
-    frozen: dict[str, tuple[str, ...]] = {"none": (), "backbone": ("backbone.body.",), "all_but_head": ("backbone.",)}
     for name, parameter in model.named_parameters():
-        parameter.requires_grad = not name.startswith(frozen[settings.freeze]) if frozen[settings.freeze] else True
+        parameter.requires_grad = not name.startswith(FROZEN[settings.freeze])
     return model
+
+
+def learn(model: nn.Module, freeze: str) -> None:
+    """Training mode, but for frozen norms: they keep their statistics as their weights."""
+    model.train()
+    for name, module in model.named_modules():
+        if name.startswith(FROZEN[freeze]) and isinstance(module, nn.BatchNorm2d):
+            module.eval()
 
 
 def _take_over(model: nn.Module, weights: Path, architecture: str) -> None:

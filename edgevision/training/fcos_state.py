@@ -18,6 +18,16 @@ EMA_DECAY = 0.998
 GRADIENT_NORM = 10.0
 
 
+def _average(averaged: Any, current: Any, steps: torch.Tensor) -> None:  # noqa: ANN401 - lists of tensors
+    """Moving average whose memory grows with the steps done, so that it does not lag behind in a short training."""
+    done = float(steps)
+    get_ema_multi_avg_fn(min(EMA_DECAY, (1 + done) / (10 + done)))(averaged, current, steps)
+
+
+def _last(averaged: Any, current: Any, steps: torch.Tensor) -> None:  # noqa: ANN401 - lists of tensors
+    get_ema_multi_avg_fn(0.0)(averaged, current, steps)
+
+
 class State:
     """Everything that a resumed training needs.
 
@@ -33,8 +43,7 @@ class State:
     def __init__(self, model: nn.Module, settings: TrainSettings) -> None:
         self.model = model
         self.epoch = 0
-        decay = EMA_DECAY if settings.ema else 0.0
-        self._average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        self._average = AveragedModel(model, multi_avg_fn=_average if settings.ema else _last, use_buffers=True)
         self._steps = optimiser(model, settings.optimiser)
         self._best, self._best_epoch = -1.0, 0
 
@@ -88,7 +97,7 @@ class State:
 
     def load(self, file: Path) -> None:
         """Go on from a checkpoint."""
-        kept = torch.load(file, weights_only=True)
+        kept = torch.load(file, map_location=next(self.model.parameters()).device, weights_only=True)
         self.model.load_state_dict(kept["model"])
         self._average.load_state_dict(kept["average"])
         self._steps.load_state_dict(kept["optimiser"])

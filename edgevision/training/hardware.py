@@ -50,6 +50,8 @@ def telling_memory(settings: TrainSettings) -> Iterator[None]:
         text = " ".join(str(exc).split())
         if not isinstance(exc, MemoryError) and not any(sign in text.lower() for sign in _OUT_OF_MEMORY):
             raise
-        smaller = max(1, settings.batch // 2)
+        least = 1 if settings.model.kind == "yolo" else 2
+        smaller = max(least, settings.batch // 2)
         msg = f"not enough memory for batch: {settings.batch} at image_size: {settings.image_size}"
-        raise TrainingError(f"{msg}; try batch: {smaller}, or a smaller image_size") from exc
+        hint = f"batch: {smaller}, or a smaller image_size" if smaller < settings.batch else "a smaller image_size"
+        raise TrainingError(f"{msg}; try {hint}") from exc

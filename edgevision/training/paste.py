@@ -9,7 +9,7 @@ what differed. Without templates the crop itself is pasted, feathered, on a plac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -24,7 +24,8 @@ LEAST_MARGIN_PX = 5
 FITS = 0.82  # normalised cross-correlation from which a place is taken
 TRIES = 12  # crops that are tried on a picture
 MOST_PASTED = 3  # on one picture
-DIFFERENT = 24  # grey levels between picture and template that make a pixel part of the defect
+DIFFERENT = 24  # grey levels between picture and template that make a pixel part of the defect, at most
+FAINT = 6  # grey levels; a defect that differs less at its strongest is not pasted
 SEARCHED_PX = 288  # side of the window in which a place is looked for, which bounds the time it takes
 LARGEST_SHARE = 0.5  # of the picture's side; larger defects are not pasted
 BANK = 2000  # crops kept at most
@@ -39,12 +40,14 @@ class Crop:
         without: (H, W, 3) uint8 BGR of the template; ``None`` where there is none.
         box: x1, y1, x2, y2 of the defect in the crop, px.
         label: Its class.
+        limit: Grey levels between picture and template from which a pixel is part of the defect.
     """
 
     pixels: Image
     without: Image | None
     box: tuple[float, float, float, float]
     label: int
+    limit: float = 0.0
 
 
 class Paster:
@@ -118,8 +121,25 @@ def _crops(sample: Sample, indices: Sequence[int]) -> list[Crop]:
         window = np.s_[top:bottom, left:right]
         without = None if template is None else template[window].copy()
         box = (x1 - left, y1 - top, x2 - left, y2 - top)
-        crops.append(Crop(picture[window].copy(), without, box, int(sample.label[index])))
+        crop = Crop(picture[window].copy(), without, box, int(sample.label[index]))
+        limit = 0.0 if without is None else _limit(crop)
+        if limit is not None:
+            crops.append(replace(crop, limit=limit))
     return crops
+
+
+def _limit(crop: Crop) -> float | None:
+    """Half of how much the defect differs at its strongest; ``None`` where nothing can be told from noise."""
+    x1, y1, x2, y2 = (round(value) for value in crop.box)
+    inside = _difference(crop)[max(0, y1) : y2, max(0, x1) : x2]
+    strongest = float(np.percentile(inside, 98)) if inside.size else 0.0
+    return min(float(DIFFERENT), strongest / 2) if strongest > FAINT else None
+
+
+def _difference(crop: Crop) -> IntArray:
+    """(H, W) grey levels between the crop and its template, the channel that differs most."""
+    assert crop.without is not None  # noqa: S101 - only asked where there is one
+    return np.asarray(np.abs(crop.pixels.astype(np.int64) - crop.without).max(axis=2), np.int64)
 
 
 def _varied(crop: Crop, rng: np.random.Generator, scale: float) -> Crop:
@@ -144,6 +164,7 @@ def _varied(crop: Crop, rng: np.random.Generator, scale: float) -> Crop:
         None if without is None else np.ascontiguousarray(without),
         (x1, y1, x2, y2),
         crop.label,
+        crop.limit,
     )
 
 
@@ -185,7 +206,7 @@ def _put(image: Image, crop: Crop, at: tuple[int, int]) -> FloatArray:
     inside = np.zeros((height, width), np.uint8)
     inside[max(0, int(y1)) : int(np.ceil(y2)), max(0, int(x1)) : int(np.ceil(x2))] = 255
     if crop.without is not None:
-        differs = np.abs(crop.pixels.astype(np.int16) - crop.without).max(axis=2) > DIFFERENT
+        differs = _difference(crop) > crop.limit
         near = cv2.dilate(differs.astype(np.uint8) * 255, np.ones((3, 3), np.uint8))
         inside &= np.asarray(near, np.uint8)
     share = cv2.blur(inside, (3, 3)).astype(np.float32)[..., None] / 255

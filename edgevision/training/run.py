@@ -6,15 +6,13 @@ own ``yolo/`` or ``fcos/``, and in the end ``bundle/`` and ``report/``.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
@@ -27,18 +25,15 @@ from edgevision.datasets.check import CheckSettings, check, files_to_read
 from edgevision.datasets.fingerprint import fingerprint
 from edgevision.datasets.settings import load_data
 from edgevision.errors import TrainingError
-from edgevision.folders import new_folder
 from edgevision.training.base import Build, Trainer, Watcher
 from edgevision.training.curves import plot_curves
+from edgevision.training.folder import RUN, SETTINGS, TRAINED, new_run, old_run, read_json, write_json
 from edgevision.training.settings import TrainSettings
 from edgevision.training.tensorboard import logged
 
 if TYPE_CHECKING:
     from edgevision.training.bundling import Made
 
-SETTINGS, RUN = "settings.json", "run.json"
-TRAINED = "trained"  # in run.json: the checkpoint that it ended with
-AFTERWARDS = frozenset({"version", "judge"})  # of the settings: what the training itself does not depend on
 SHOWN = 5  # of many problems
 NEAR = "near_duplicate"  # across splits: an error for a check, but what only looks alike must not stop a training
 _LIBRARIES = ("torch", "torchvision", "ultralytics", "albumentations", "numpy", "opencv-python-headless")
@@ -59,35 +54,6 @@ class Steps:
     watcher: Watcher
 
 
-def _take_over(settings: TrainSettings, folder: Path) -> None:
-    """See that the folder holds a run of the same settings."""
-    file = folder / SETTINGS
-    if not file.exists():
-        raise TrainingError(f"{folder}: there is no run to go on with")
-    old, new = _read_json(file), settings.model_dump(mode="json")
-    changed = [name for name in new if old.get(name) != new[name] and name not in AFTERWARDS]
-    if changed:
-        raise TrainingError(f"{folder}: was begun with another `{changed[0]}`; go on with what it began with")
-    _write_json(file, new)
-
-
-@contextmanager
-def _taken(folder: Path) -> Iterator[None]:
-    """A new folder while the body tries whether a run can begin; if not, it is as it was before."""
-    if (folder / SETTINGS).exists():
-        raise TrainingError(f"{folder}: holds a run; go on with --resume, or name a new folder")
-    was_there = folder.exists()
-    new_folder(folder)
-    try:
-        yield
-    except BaseException:
-        for item in folder.iterdir():
-            shutil.rmtree(item) if item.is_dir() else item.unlink()
-        if not was_there:
-            folder.rmdir()
-        raise
-
-
 def pictures(settings: TrainSettings, steps: Steps) -> DataSet:
     """The data set, checked: whatever would make the training or its numbers wrong is an error before it begins.
 
@@ -103,6 +69,10 @@ def pictures(settings: TrainSettings, steps: Steps) -> DataSet:
     if not sum(data.of("train").counts()):
         why = next((f"; {item}" for item in data.findings if item.severity == "error"), "")
         raise TrainingError(f"{settings.data.path}: not one training picture has a box to learn from{why}")
+    if not sum(data.of("val").counts()):
+        raise TrainingError(
+            f"{settings.data.path}: not one validation picture has a box, so nothing can be judged by it"
+        )
     with steps.bar("checking pictures", len(files_to_read(data))) as advance:
         checked = check(data, CheckSettings(image_size=settings.image_size), lambda: advance(1))
     errors = [item for item in checked.findings if item.severity == "error" and not item.kind.startswith(NEAR)]
@@ -139,42 +109,40 @@ def run(
         with tempfile.TemporaryDirectory(prefix="edgevision-") as room:
             build(settings, Path(room)).check(_told(settings, steps))
         return None
-    if resume:
-        _take_over(settings, folder)
+    with old_run(settings, folder) if resume else new_run(folder):
         data = _told(settings, steps)
         trainer, print_ = build(settings, folder), fingerprint(data)
-        if _read_json(folder / RUN)["fingerprint"] != print_:
-            raise TrainingError(f"{folder}: the pictures of {settings.data.path} have changed since it was begun")
-    else:
-        with _taken(folder):
-            data = _told(settings, steps)
-            trainer, print_ = build(settings, folder), fingerprint(data)
+        if resume:
+            begun = read_json(folder / RUN)
+            if (begun["fingerprint"], begun["classes"]) != (print_, [*data.classes]):
+                raise TrainingError(f"{folder}: the pictures of {settings.data.path} have changed since it was begun")
+        else:
             steps.say("trying one batch")
             trainer.check(data)
-            _write_json(folder / RUN, _environment(data, print_))
-            _write_json(folder / SETTINGS, settings.model_dump(mode="json"))
-    weights = _trained(trainer, data, settings, folder, steps, resume=resume)
-    # Not before the trainer: matplotlib asks where it may write when it is imported, and the trainer has said it.
-    from edgevision.training.bundling import make_bundle
+            write_json(folder / RUN, _environment(data, print_))
+            write_json(folder / SETTINGS, settings.model_dump(mode="json"))
+        weights = _trained(trainer, data, settings, folder, steps, resume=resume)
+        # Not before the trainer: matplotlib asks where it may write when it is imported, and the trainer has said it.
+        from edgevision.training.bundling import make_bundle
 
-    graph = trainer.export_onnx(weights)
-    judged = sum(len(data.of(name)) for name in ("val", "test"))
-    with steps.bar("judging", judged) as advance:
-        return make_bundle(graph, data, settings, folder, print_, advance=advance)
+        graph = trainer.export_onnx(weights)
+        judged = sum(len(data.of(name)) for name in ("val", "test"))
+        with steps.bar("judging", judged) as advance:
+            return make_bundle(graph, data, settings, folder, print_, advance=advance)
 
 
 def _trained(
     trainer: Trainer, data: DataSet, settings: TrainSettings, folder: Path, steps: Steps, *, resume: bool
 ) -> Path:
     """The best checkpoint; of a run that had ended its training, the one it ended with."""
-    facts = _read_json(folder / RUN)
+    facts = read_json(folder / RUN)
     if TRAINED in facts:
         steps.say("its training has ended: judging again")
         return folder / str(facts[TRAINED])
     watcher = logged(steps.watcher, folder / "tensorboard") if settings.tensorboard else steps.watcher
     weights = trainer.fit(data, watcher, resume=resume)
     plot_curves(folder / "curves.csv", folder / "curves.png")
-    _write_json(folder / RUN, facts | {TRAINED: weights.relative_to(folder).as_posix()})
+    write_json(folder / RUN, facts | {TRAINED: weights.relative_to(folder).as_posix()})
     steps.say(f"trained: {weights}")
     return weights
 
@@ -220,18 +188,3 @@ def _git_revision() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return f"{revision}+" if changes else revision
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as exc:
-        raise TrainingError(f"{file}: cannot be read: {exc}") from exc
-    return document
-
-
-def _write_json(file: Path, document: object) -> None:
-    try:
-        file.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-    except OSError as exc:
-        raise TrainingError(f"{file}: cannot be written: {exc.strerror}") from exc

@@ -40,10 +40,11 @@ class YoloSettings(Settings):
     """Weight of what the teacher says in the loss."""
 
     @model_validator(mode="after")
-    def _init_is_for_scratch(self) -> YoloSettings:
+    def _makes_sense(self) -> YoloSettings:
         if self.weights is not None and self.init != "default":
             msg = "`init` draws new weights and `weights` loads some: give one of them"
             raise ValueError(msg)
+        _need_weights(self)
         return self
 
 
@@ -58,6 +59,17 @@ class FcosSettings(Settings):
     """Checkpoint to start from: one of an earlier run, or torchvision's ResNet of the same depth for the backbone."""
     freeze: Freeze = "none"
     """What does not learn."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> FcosSettings:
+        _need_weights(self)
+        return self
+
+
+def _need_weights(model: YoloSettings | FcosSettings) -> None:
+    if model.freeze != "none" and model.weights is None:
+        msg = f"`freeze: {model.freeze}` keeps what weights bring: give `weights`, or say `freeze: none`"
+        raise ValueError(msg)
 
 
 class OptimiserSettings(Settings):
@@ -93,11 +105,15 @@ class StopSettings(Settings):
     """When to stop, whatever comes first."""
 
     epochs: Whole = 100
-    """Passes over the training pictures."""
+    """Passes over the training pictures; with `minutes` only a guess until the first one has been timed."""
     minutes: PositiveSeconds | None = None
-    """Wall clock; with it `epochs` only says where to begin to count, and the schedule ends when time does."""
+    """Wall clock, in place of `epochs`: the schedule and the last epochs end when time does."""
     patience_epochs: Whole = 30
     """Without a better validation for so many epochs."""
+
+    def first_epochs(self, plain: int) -> int:
+        """Epochs to reckon with before the first one has been timed: with ``minutes`` more than the plain ones."""
+        return self.epochs if self.minutes is None else max(self.epochs, plain + 2)
 
 
 class JudgeSettings(Settings):
@@ -141,8 +157,8 @@ class TrainSettings(Settings):
     version: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,39}$")] = "1"
     """Version of the bundle."""
     recipe: Literal["plain", "few_shot"] = "plain"
-    """``few_shot``, for a few to a few dozen pictures: other defaults (frozen backbone, pictures repeated, pasted
-    defects, a lower rate); whatever the file says itself goes first."""
+    """``few_shot``, for a few to a few dozen pictures and `model.weights` to start from: other defaults (frozen
+    backbone, pictures repeated, pasted defects, a lower rate); whatever the file says itself goes first."""
     data: DataSettings
     """The pictures."""
     model: Annotated[YoloSettings | FcosSettings, Field(discriminator="kind")] = YoloSettings()
@@ -170,7 +186,7 @@ class TrainSettings(Settings):
     devices: Annotated[str, Field(pattern=r"^(auto|cpu|\d+(,\d+)*)$")] = "auto"
     """``auto``, ``cpu``, or GPUs such as ``0`` or ``0,1``."""
     workers: Annotated[int, Field(ge=0)] = 8
-    """Processes that read pictures, on a GPU."""
+    """Processes that read pictures, on a GPU; YOLO only."""
     seed: int = 0
     """Of everything drawn by chance."""
     judge: JudgeSettings = JudgeSettings()
@@ -189,6 +205,9 @@ class TrainSettings(Settings):
         if self.model.kind != "yolo":
             if self.optimiser.kind == "musgd":
                 msg = "`optimiser.kind: musgd` comes with `model.kind: yolo` only; allowed here: all others"
+                raise ValueError(msg)
+            if self.batch < 2:  # noqa: PLR2004
+                msg = "`batch` must be 2 at least with `model.kind: fcos`, whose norms need more than one picture"
                 raise ValueError(msg)
             yolo_only = {"class_weights": self.class_weights > 0, "precision: fp16": self.precision == "fp16",
                          "several devices": "," in self.devices}  # fmt: skip

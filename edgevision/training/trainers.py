@@ -44,4 +44,5 @@ def graph_of_weights(weights: Path, room: Path, *, trust: bool = False) -> Graph
     written = [parent / "settings.json" for parent in weights.resolve().parents[:_DEPTH]]
     run = next((file for file in written if (file.parent / "run.json").exists() and file.exists()), None)
     document = {"name": "weights", "data": {"path": "."}} if run is None else json.loads(run.read_text("utf-8"))
-    return trainer_of(TrainSettings.model_validate(document), room, trust=trust).export_onnx(weights)
+    settings = TrainSettings.model_validate({**document, "devices": "cpu"})  # whatever it was trained on
+    return trainer_of(settings, room, trust=trust).export_onnx(weights)

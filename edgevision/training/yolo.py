@@ -73,6 +73,9 @@ class YoloTrainer:
     def fit(self, data: DataSet, watcher: Watcher, *, resume: bool) -> Path:
         """Train; see ``Trainer``."""
         last = self._folder / "yolo" / "weights" / "last.pt"
+        best = last.with_name("best.pt")
+        if resume and last.exists() and _is_finished(last):
+            return best if best.exists() else last
         layout = Layout.write(data, self._folder / "data", repeat=self._settings.repeat)
         with self._told():
             engine = self._engine(layout, self._folder, resume=resume and last.exists())
@@ -82,7 +85,6 @@ class YoloTrainer:
             else:
                 engine.watcher = watcher
                 engine.train()
-        best = last.with_name("best.pt")
         return best if best.exists() else last
 
     def export_onnx(self, weights: Path) -> Graph:
@@ -125,7 +127,7 @@ class YoloTrainer:
             "imgsz": settings.image_size,
             "batch": settings.batch,
             "nbs": settings.batch,  # a step after every batch: the default of one per 64 pictures starves small sets
-            "epochs": settings.stop.epochs,
+            "epochs": settings.stop.first_epochs(settings.augment.plain_epochs),
             "time": settings.stop.minutes / 60 if settings.stop.minutes else None,
             "patience": settings.stop.patience_epochs,
             "optimizer": settings.optimiser.kind,
@@ -196,6 +198,13 @@ class YoloTrainer:
                     "run anything; if you know who made it, say --trust"
                 )
             raise TrainingError(text) from exc
+
+
+def _is_finished(last: Path) -> bool:
+    """Whether a checkpoint was stripped of what a resumed training needs, which is the last that a training does."""
+    from ultralytics.nn.tasks import load_checkpoint
+
+    return bool(load_checkpoint(last)[1].get("epoch", 0) == -1)
 
 
 def _plain(exc: Exception) -> str:

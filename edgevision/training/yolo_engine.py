@@ -38,6 +38,7 @@ from edgevision.training.several import tell_failure, telling
 from edgevision.training.yolo import SETTINGS_FILE, TOLD
 
 LEAST_TAKEN_OVER = 0.5  # of a model's tensors, from weights that shall be of its architecture
+_KEPT: Final = {"sum": "square_avg"}
 _METRICS: Final = {
     "map50": "metrics/mAP50(B)",
     "map50_95": "metrics/mAP50-95(B)",
@@ -69,6 +70,24 @@ class PastingDataset(YOLODataset):  # type: ignore[misc]
         sample["img"], sample["cls"] = image, label.reshape(-1, 1).astype(np.float32)
         sample["instances"] = Instances(xyxy, segments.astype(np.float32), bbox_format="xyxy", normalized=False)
         return sample
+
+
+class Adagrad(optim.Adagrad):  # type: ignore[misc]
+    """Its sums survive a checkpoint: the trainer halves the precision of states it does not know, and many become 0."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """As in the base, with the sums under a name that the trainer leaves as they are."""
+        document: dict[str, Any] = super().state_dict()
+        states = {key: {_KEPT.get(name, name): value for name, value in state.items()}
+                  for key, state in document["state"].items()}  # fmt: skip
+        return {**document, "state": states}
+
+    def load_state_dict(self, document: dict[str, Any]) -> None:
+        """Of ``state_dict``."""
+        names = {theirs: ours for ours, theirs in _KEPT.items()}
+        states = {key: {names.get(name, name): value for name, value in state.items()}
+                  for key, state in document["state"].items()}  # fmt: skip
+        super().load_state_dict({**document, "state": states})
 
 
 class YoloEngine(DetectionTrainer):  # type: ignore[misc]
@@ -134,8 +153,11 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
         """
         if mode == "val":
             stride = max(int(unwrap_model(self.model).stride.max()), 32)
-            return build_yolo_dataset(self.args, img_path, batch, self.data, mode=mode, rect=False, stride=stride)
+            dataset = build_yolo_dataset(self.args, img_path, batch, self.data, mode=mode, rect=False, stride=stride)
+            self._all_there(img_path, dataset)
+            return dataset
         dataset = super().build_dataset(img_path, mode, batch)
+        self._all_there(img_path, dataset)
         share = self.ours.augment.paste
         if share > 0:
             dataset.__class__ = PastingDataset  # the factory makes the base class only
@@ -143,13 +165,22 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
             dataset.share = share
         return dataset
 
+    @staticmethod
+    def _all_there(listed: str, dataset: Any) -> None:  # noqa: ANN401 - the library's
+        """See that the trainer left no picture out, which it does without a word."""
+        missing = set(Path(listed).read_text("utf-8").split("\n")) - {""} - set(dataset.im_files)
+        if missing:
+            files = sorted(str(Path(file).resolve()) for file in missing)
+            more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            raise TrainingError(f"{files[0]}{more}: the trainer cannot use it: too small, or damaged; leave it out")
+
     def build_optimizer(self, model: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as in the base
         """The trainer's own, and Adagrad (Duchi et al. 2011)."""
         if self.ours.optimiser.kind != "adagrad":
             return super().build_optimizer(model, *args, **kwargs)
         groups = super().build_optimizer(model, **{**kwargs, "name": "SGD"}).param_groups
         kept = ("params", "lr", "weight_decay", "param_group")
-        return optim.Adagrad([{key: group[key] for key in kept if key in group} for group in groups])
+        return Adagrad([{key: group[key] for key in kept if key in group} for group in groups])
 
     def _setup_scheduler(self) -> None:
         self.lf = schedule(self.ours.schedule, self.epochs)
@@ -160,11 +191,21 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
             torch.set_num_threads(os.cpu_count() or 1)  # the trainer leaves one core idle, which is half of two
         with contextlib.redirect_stdout(io.StringIO()):  # its bar over cached pictures does not heed YOLO_VERBOSE
             super()._setup_train()
-        if not self.ours.ema:
-            self.ema.decay = lambda _updates: 0.0
+        self._set_ema()
         if self.device.type == "cpu" and self.ours.precision == "bf16":
             inner = unwrap_model(self.model)
             compute_in_bf16(getattr(inner, "student_model", inner))
+
+    def _set_ema(self) -> None:
+        """Averaging as it is asked for, and of weights only: the copy computes as its class does."""
+        if not self.ours.ema:
+            self.ema.decay = lambda _updates: 0.0
+        inner = unwrap_model(self.ema.ema)
+        getattr(inner, "student_model", inner).__dict__.pop("predict", None)
+
+    def _load_checkpoint_state(self, ckpt: dict[str, Any]) -> None:
+        super()._load_checkpoint_state(ckpt)
+        self._set_ema()  # it has made a new one
 
     def _close_dataloader_mosaic(self) -> None:
         """The last epochs see pictures as the runtime gives them: whole, neither moved nor scaled.
@@ -217,7 +258,8 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
             return
         losses = {name: float(value) for name, value in (self.tloss or {}).items()}
         metrics = {ours: float(self.metrics[theirs]) for ours, theirs in _METRICS.items() if theirs in self.metrics}
-        rate = float(next(iter(self.lr.values())))  # the optimiser's own is already set back where time decides
+        # The optimiser's own rates are already set back where time decides; MuSGD multiplies that of some groups.
+        rate = float(min(self.lr.values()))
         row = Epoch(self.epoch + 1, time.monotonic() - self._began_s, rate, losses, metrics)
         append_epoch(self.save_dir.parent / "curves.csv", row)
         if self.watcher is not None:

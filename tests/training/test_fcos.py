@@ -23,7 +23,7 @@ ADAM = {"kind": "adam", "rate": 0.001}
 
 
 def test_it_learns_goes_on_and_makes_a_bundle_that_sees_the_same(squares: Path, tmp_path: Path) -> None:
-    document = settings(squares, model=MODEL, batch=4, optimiser=ADAM, ema=False, stop={"epochs": 4})
+    document = settings(squares, model=MODEL, batch=4, optimiser=ADAM, stop={"epochs": 4})
     done = run(tmp_path, document)
     assert done.returncode == 0, done.stderr
     rows = read_curves(tmp_path / "run" / "curves.csv")
@@ -63,3 +63,28 @@ def test_plain_weights_are_taken_over_and_others_are_refused(squares: Path, tmp_
     done = run(tmp_path, settings(squares, model=model), "--dry-run")
     assert done.returncode == 2
     assert "holds no plain weights" in done.stderr
+
+
+def test_a_frozen_backbone_stays_as_it_was_and_a_batch_is_never_of_one(squares: Path, tmp_path: Path) -> None:
+    import torch
+    from torchvision.models import resnet18
+
+    torch.manual_seed(0)
+    start = resnet18().state_dict()
+    torch.save(start, tmp_path / "resnet18.pt")
+    model = {**MODEL, "weights": str(tmp_path / "resnet18.pt"), "freeze": "backbone"}
+    done = run(tmp_path, settings(squares, model=model, batch=23, optimiser=ADAM, stop={"epochs": 1}))
+    assert done.returncode == 0, done.stderr
+    after = torch.load(tmp_path / "run" / "fcos" / "best.pt", weights_only=True)["model"]
+    body = {name: value for name, value in start.items() if f"backbone.body.{name}" in after}
+    assert len(body) > 50
+    assert all(torch.equal(value, after[f"backbone.body.{name}"]) for name, value in body.items())
+
+
+@pytest.mark.parametrize(("count", "size", "repeat"), [(24, 23, 1), (1, 8, 1), (9, 4, 1), (5, 2, 3), (8, 8, 1)])
+def test_every_picture_is_in_a_batch_and_none_alone(count: int, size: int, repeat: int) -> None:
+    from edgevision.training.fcos import _batches
+
+    batches = list(_batches(count, size, repeat, 0))
+    assert sorted(index for batch in batches for index in batch) == sorted([*range(count)] * repeat)
+    assert all(1 < len(batch) <= size + 1 for batch in batches) or count * repeat == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import pickle
@@ -19,6 +20,8 @@ import pytest
 from trainings import REPOSITORY, command, run, settings, write_squares
 
 from edgevision.bundle import read_bundle
+from edgevision.datasets.settings import load_data
+from edgevision.training.base import Watcher
 from edgevision.training.curves import read_curves
 
 pytestmark = pytest.mark.train
@@ -130,9 +133,10 @@ def test_only_the_run_that_was_begun_goes_on(squares: Path, tmp_path: Path) -> N
 
 
 def test_the_rate_falls_to_its_end_where_time_decides(squares: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, settings(squares, stop={"epochs": 3, "minutes": 0.25}))
+    done = run(tmp_path, settings(squares, stop={"epochs": 1, "minutes": 0.3}))
     assert done.returncode == 0, done.stderr
     rates = [row["rate"] for row in read_curves(tmp_path / "run" / "curves.csv")]
+    assert len(rates) > 1, "time decides, not `epochs`"
     assert rates[-1] < 0.3 * max(rates)
 
 
@@ -290,20 +294,76 @@ def test_a_full_disk_in_mid_training_costs_no_checkpoint(squares: Path, tmp_path
             "ema": False,
             "tensorboard": True,
         },
-        {
-            "model": {"kind": "yolo", "init": "kaiming_normal", "freeze": "backbone"},
-            "augment": {"paste": 0.5, "mosaic": 0.5},
-        },
+        {"model": {"kind": "yolo", "init": "kaiming_normal"}, "augment": {"paste": 0.5, "mosaic": 0.5}},
         {"model": {"kind": "yolo", "architecture": "yolo26n"}, "precision": "bf16", "repeat": 2},
         {"model": {"kind": "yolo", "architecture": "yolov8n", "teacher": "TRAINED"}},
-        {"recipe": "few_shot", "augment": {"pipeline": "inspection"}},
     ],
-    ids=["adagrad-step", "sgd-time-weights-noema", "init-freeze-paste", "yolo26-bf16-repeat", "teacher", "few_shot"],
+    ids=["adagrad-step", "sgd-time-weights-noema", "init-paste", "yolo26-bf16-repeat", "teacher"],
 )
 def test_options_train(squares: Path, trained: Path, tmp_path: Path, change: dict[str, Any]) -> None:
-    if change.get("model", {}).get("teacher"):
+    teacher = change.get("model", {}).get("teacher")
+    if teacher:
         change = {"model": {**change["model"], "teacher": str(trained / "run" / "yolo" / "weights" / "best.pt")}}
     done = run(tmp_path, settings(squares, stop={"epochs": 1}, **change))
     assert done.returncode == 0, done.stderr
     assert read_bundle(tmp_path / "run" / "bundle").manifest.classes == ("red", "blue")
     assert (tmp_path / "run" / "tensorboard").is_dir() == ("tensorboard" in change)
+    (row,) = read_curves(tmp_path / "run" / "curves.csv")
+    assert (row.get("loss_dis", 0.0) > 0) == bool(teacher), "what the teacher says is part of the loss"
+
+
+def _tensors(file: Path) -> dict[str, Any]:
+    from ultralytics.nn.tasks import load_checkpoint
+
+    tensors: dict[str, Any] = load_checkpoint(file)[0].state_dict()
+    return tensors
+
+
+def test_few_shots_leave_the_backbone_as_it_was_and_teach_the_rest(
+    squares: Path, trained: Path, tmp_path: Path
+) -> None:
+    start = trained / "run" / "yolo" / "weights" / "best.pt"
+    model = {"kind": "yolo", "weights": str(start)}
+    document = settings(squares, recipe="few_shot", model=model, stop={"epochs": 1}, augment={"pipeline": "inspection"})
+    done = run(tmp_path, document)
+    assert done.returncode == 0, done.stderr
+    before, after = _tensors(start), _tensors(tmp_path / "run" / "yolo" / "weights" / "best.pt")
+    backbone = [name for name in before if int(name.split(".")[1]) < 11 and "num_batches" not in name]
+    assert all(bool((before[name] == after[name]).all()) for name in backbone)
+    assert any(bool((before[name] != after[name]).any()) for name in set(before) - set(backbone))
+
+
+def test_a_training_that_has_ended_is_not_trained_again_whatever_was_noted(trained: Path, tmp_path: Path) -> None:
+    from edgevision.training.settings import TrainSettings
+    from edgevision.training.yolo import YoloTrainer
+
+    shutil.copytree(trained / "run" / "yolo", tmp_path / "yolo")
+    ended = TrainSettings.model_validate(json.loads((trained / "run" / "settings.json").read_text("utf-8")))
+    weights = YoloTrainer(ended, tmp_path).fit(load_data(ended.data), Watcher(print, print), resume=True)
+    assert weights == tmp_path / "yolo" / "weights" / "best.pt"
+
+
+def test_sums_of_adagrad_survive_a_checkpoint() -> None:
+    import torch
+    from ultralytics.utils.torch_utils import convert_optimizer_state_dict_to_fp16
+
+    from edgevision.training.yolo_engine import Adagrad
+
+    weight = torch.nn.Parameter(torch.ones(4))
+    optimiser = Adagrad([weight], lr=0.1)
+    weight.grad = torch.full((4,), 1e-6)
+    optimiser.step()
+    kept = convert_optimizer_state_dict_to_fp16(copy.deepcopy(optimiser.state_dict()))
+    other = Adagrad([weight], lr=0.1)
+    other.load_state_dict(kept)
+    assert torch.equal(other.state[weight]["sum"], optimiser.state[weight]["sum"])
+    assert other.state[weight]["sum"].min() > 0
+
+
+def test_a_picture_that_the_trainer_leaves_out_is_told(tmp_path: Path) -> None:
+    data = write_squares(tmp_path / "data", {"train": 6, "val": 3})
+    cv2.imwrite(str(data / "images" / "train" / "train0.png"), np.zeros((8, 96, 3), np.uint8))
+    (data / "labels" / "train" / "train0.txt").write_text("0 0.5 0.5 0.5 0.5", "ascii")
+    done = run(tmp_path, settings(data), "--dry-run")
+    assert done.returncode == 2
+    assert "train0.png: the trainer cannot use it: too small, or damaged" in done.stderr

@@ -24,6 +24,12 @@ def test_it_says_which_batch_to_try(error: Exception) -> None:
         raise error
 
 
+def test_nothing_is_hinted_at_that_is_no_less() -> None:
+    settings = SETTINGS.model_copy(update={"batch": 1})
+    with pytest.raises(TrainingError, match=r"320; try a smaller image_size$"), telling_memory(settings):
+        raise MemoryError
+
+
 def test_other_errors_stay_what_they_are() -> None:
     with pytest.raises(RuntimeError, match="shape"), telling_memory(SETTINGS):
         raise RuntimeError("mismatch of shape")

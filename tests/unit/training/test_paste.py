@@ -102,3 +102,31 @@ def test_without_a_template_the_crop_goes_where_the_picture_is_as_bright(tmp_pat
     boxes = np.concatenate(found)
     assert len(boxes)
     assert (boxes[:, 2] < 68).all(), "on the dark half"
+
+
+def stain(folder: Path, levels: int) -> Sample:
+    """A smooth grey surface with a brighter stain, and its template without."""
+    template = np.full((256, 256, 3), 120, np.uint8)
+    template[::8] = 130
+    stained = template.copy()
+    cv2.circle(stained, (128, 128), 12, (120 + levels,) * 3, -1)
+    for name, image in (("a.png", stained), ("t.png", template)):
+        cv2.imwrite(str(folder / name), image)
+    box = np.array([[116, 116, 141, 141]], np.float32)
+    return Sample(folder / "a.png", (256, 256), box, np.array([0]), template=folder / "t.png")
+
+
+def test_a_defect_of_little_contrast_is_pasted_as_one(tmp_path: Path) -> None:
+    sample = stain(tmp_path, 20)
+    assert sample.template is not None
+    paster, target = Paster([sample], 0), cv2.imread(str(sample.template))
+    for seed in range(10):
+        made, boxes, _ = paster.apply(target, NONE, np.zeros(0, np.int64), np.random.default_rng(seed))
+        assert len(boxes)
+        for x1, y1, x2, y2 in boxes.astype(int):
+            changed = np.abs(made[y1:y2, x1:x2].astype(int) - target[y1:y2, x1:x2]).max(axis=2) > 5
+            assert changed.mean() > 0.5, "the box shows what its label says"
+
+
+def test_what_cannot_be_told_from_noise_is_not_pasted(tmp_path: Path) -> None:
+    assert len(Paster([stain(tmp_path, 4)], 0)) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -161,3 +162,42 @@ def test_a_folder_with_something_else_is_not_touched(begin: Run, squares: Path, 
     (tmp_path / "out" / "mine.txt").write_text("mine", "utf-8")
     refused(begin, EdgevisionError, "is not empty", Trainer(), squares)
     assert (tmp_path / "out" / "mine.txt").read_text("utf-8") == "mine"
+
+
+def test_two_trainings_do_not_work_in_one_folder(begin: Run, squares: Path, tmp_path: Path) -> None:
+    trainer = Trainer()
+    began: list[Path] = []
+
+    def second(data: DataSet) -> None:
+        del data
+        refused(begin, EdgevisionError, "is not empty", Trainer(), squares)
+        began.extend((tmp_path / "out").iterdir())
+
+    trainer.check = second  # type: ignore[method-assign]
+    begin(trainer, squares)
+    assert began, "the second has left what the first one has"
+    with (tmp_path / "out" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused(begin, TrainingError, "another training works in it", Trainer(), squares, resume=True)
+
+
+def test_classes_in_another_order_are_other_pictures(begin: Run, squares: Path) -> None:
+    begin(Trainer(), squares)
+    described = squares / "data.yaml"
+    described.write_text(described.read_text("utf-8").replace("- red\n- blue", "- blue\n- red"), "utf-8")
+    for file in squares.glob("labels/*/*"):
+        lines = file.read_text("ascii").splitlines()
+        file.write_text("\n".join(f"{1 - int(line[0])}{line[1:]}" for line in lines), "ascii")
+    refused(begin, TrainingError, "the pictures of .* have changed", Trainer(), squares, resume=True)
+
+
+def test_pictures_of_one_part_are_in_one_split(begin: Run, squares: Path) -> None:
+    (squares / "columns.csv").write_text("file,part\nimages/train/train0.png,A\nimages/val/val0.png,A\n", "utf-8")
+    refused(begin, TrainingError, "the part A is in train 1, val 1", Trainer(), squares)
+    begin(Trainer(), squares, data={"path": str(squares), "split": {}})
+
+
+def test_a_validation_without_boxes_judges_nothing(begin: Run, squares: Path) -> None:
+    for file in squares.glob("labels/val/*"):
+        file.write_text("", "ascii")
+    refused(begin, TrainingError, "not one validation picture has a box", Trainer(), squares)

@@ -10,6 +10,7 @@ from edgevision.config.load import load
 from edgevision.errors import ConfigError
 from edgevision.training.settings import TrainSettings
 
+FEW = "recipe: few_shot\n"
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -32,11 +33,11 @@ def test_the_fewest_settings_are_a_name_and_pictures(tmp_path: Path) -> None:
 
 
 def test_few_shot_brings_its_own_defaults_and_the_file_goes_first(tmp_path: Path) -> None:
-    settings = read(tmp_path, "recipe: few_shot\naugment: {paste: 0.2}\nmodel: {kind: yolo, architecture: yolov8s}\n")
+    settings = read(tmp_path, FEW + "augment: {paste: 0.2}\nmodel: {architecture: yolov8s, weights: a.pt}\n")
     assert (settings.repeat, settings.model.freeze, settings.augment.paste) == (8, "backbone", 0.2)
     assert settings.model.architecture == "yolov8s"
     assert settings.augment.mosaic == 0.5, "what the file leaves out stays the recipe's"
-    assert read(tmp_path, "recipe: few_shot\n").model.freeze == "backbone"
+    assert read(tmp_path, FEW + "model: {weights: a.pt}\n").model.freeze == "backbone"
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,9 @@ def test_few_shot_brings_its_own_defaults_and_the_file_goes_first(tmp_path: Path
         ),
         ("model: {kind: fcos}\nclass_weights: 0.5\n", "`class_weights` works with `model.kind: yolo` only"),
         ('model: {kind: fcos}\ndevices: "0,1"\n', "`several devices` works with `model.kind: yolo` only"),
+        ("model: {kind: yolo, freeze: backbone}\n", "`freeze: backbone` keeps what weights bring"),
+        (FEW, "`freeze: backbone` keeps what weights bring"),
+        ("model: {kind: fcos}\nbatch: 1\n", "`batch` must be 2 at least"),
         ("optimiser: {kind: lion}\n", "'musgd', 'adam'"),
         ("judge: {cost_escape: 10}\n", "choosing by cost needs all of"),
         ("judge: {escape_rate: 0.1, cost_escape: 1, cost_overkill: 1, ng_share: 0.1}\n", "not both"),

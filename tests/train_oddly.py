@@ -1,6 +1,6 @@
-"""A training in two processes of torch's launcher, on processors: what several GPUs do, but for the GPUs.
+"""A training with one of ``odd_engines``, as a program.
 
-python two_processes.py SETTINGS OUT
+python train_oddly.py ENGINE SETTINGS OUT
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from edgevision.training.yolo import YoloTrainer
 class Trainer(YoloTrainer):
     @staticmethod
     def engine_type() -> Any:
-        from processor_engine import ProcessorEngine
+        import odd_engines
 
-        return ProcessorEngine
+        return getattr(odd_engines, sys.argv[1])
 
 
 def _tell(item: dict[str, Any]) -> None:
@@ -33,7 +33,7 @@ def _tell(item: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def main(settings: str, out: str) -> None:
+def main(_engine: str, settings: str, out: str) -> None:
     """Prints what it is told, a JSON document a line."""
     steps = Steps(
         say=lambda _: None,
