@@ -12,7 +12,15 @@ from edgevision.errors import DatasetError, EdgevisionError
 from edgevision.evaluation.coco import CocoResult, coco_result
 from edgevision.evaluation.intervals import Claim, Rate, judge_claim
 from edgevision.evaluation.matching import MIN_IOU, Counts, Match, confusion, counts_by_class, false_kinds, match_all
-from edgevision.evaluation.operating import Costs, OperatingPoint, choose_for_cost, choose_for_escape, need, sweep
+from edgevision.evaluation.operating import (
+    Costs,
+    OperatingPoint,
+    choose_for_cost,
+    choose_for_escape,
+    choose_for_f1,
+    need,
+    sweep,
+)
 from edgevision.evaluation.parts import PartRates, Parts, part_rates, parts_of, templates_as_good
 from edgevision.evaluation.predict import Advance, Predictions, classes_of_both, predict, thresholds_of
 from edgevision.evaluation.slices import Slice, slices
@@ -33,6 +41,7 @@ class Request:
         choose_on: What thresholds are chosen on, likewise; empty to take ``thresholds``.
         escape_rate: Choose for at most this escape rate, 0..1.
         costs: Choose for the least expected cost.
+        best_f1: Choose the common threshold of the best F1.
         thresholds: By class name, ``default`` for the others: taken unless others are chosen.
         defects: Classes that make a part ng; ``None`` for all.
         with_templates: Whether templates join as good parts.
@@ -45,6 +54,7 @@ class Request:
     choose_on: str = ""
     escape_rate: float | None = None
     costs: Costs | None = None
+    best_f1: bool = False
     thresholds: Mapping[str, float] = field(default_factory=lambda: {"default": 0.25})
     defects: tuple[str, ...] | None = None
     with_templates: bool = False
@@ -192,7 +202,7 @@ def judge(
 
 
 def _check(request: Request) -> None:
-    wished = [request.escape_rate is not None, request.costs is not None]
+    wished = [request.escape_rate is not None, request.costs is not None, request.best_f1]
     if request.choose_on and sum(wished) != 1:
         msg = "to choose thresholds give either a wanted escape rate or the costs of both mistakes"
         raise EdgevisionError(msg)
@@ -207,7 +217,7 @@ def _foresee(detector: Detector, splits: Mapping[str, DataSet], request: Request
         classes, *_ = classes_of_both(detector.classes, part)
         nothing = (Detections.empty(),) * len(part)
         parts = parts_of(Predictions(replace(part, classes=classes), nothing, (0.0,) * len(part)), request.defects)
-        if name == request.choose_on:
+        if name == request.choose_on and not request.best_f1:
             need(parts, good=request.costs is not None)
 
 
@@ -226,6 +236,8 @@ def _point(request: Request, choose_on: Predictions | None) -> OperatingPoint:
     parts = parts_of(choose_on, request.defects)
     if request.costs is not None:
         return choose_for_cost(parts, request.costs)
+    if request.best_f1:
+        return choose_for_f1(choose_on, parts)
     return choose_for_escape(parts, request.escape_rate or 0.0)
 
 

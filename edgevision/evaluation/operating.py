@@ -16,12 +16,15 @@ import numpy as np
 
 from edgevision.errors import DatasetError
 from edgevision.evaluation.intervals import needed, percent
+from edgevision.evaluation.matching import counts_by_class, match_all, total
 from edgevision.evaluation.parts import PartRates, Parts, part_rates
+from edgevision.evaluation.predict import Predictions
 from edgevision.types import FloatArray
 
 MIN_PARTS = 20  # defective parts that must show a class before it gets a threshold of its own
 ROUNDS = 10  # over the classes, at most; each one gains at least a part, and few have that many to gain
 MOST_TRIED = 500  # thresholds of one class, in one go
+F1_TRIED = tuple(round(0.05 * step, 2) for step in range(1, 19))
 LOWEST = 0.001
 HIGHEST = 1.0
 _DECIMALS = 4
@@ -59,6 +62,25 @@ class OperatingPoint:
     how: str
     chosen_on: PartRates | None = None
     notes: tuple[str, ...] = ()
+
+
+def choose_for_f1(predictions: Predictions, parts: Parts) -> OperatingPoint:
+    """The common threshold of the best F1 over all boxes; of equal ones the lowest, since an escape costs more.
+
+    Args:
+        predictions: Of the validation pictures.
+        parts: Of the same pictures.
+    """
+
+    def f1(threshold: float) -> float:
+        matches = match_all(predictions, [threshold] * len(predictions.data.classes))
+        counts = total(counts_by_class(predictions, matches))
+        return 2 * counts.found / max(1, 2 * counts.found + counts.false + counts.missed)
+
+    best = max(F1_TRIED, key=lambda threshold: (f1(threshold), -threshold))
+    chosen = dict.fromkeys(predictions.data.classes, best)
+    rates = part_rates(parts, [best] * len(parts.classes))
+    return OperatingPoint(chosen, "the common threshold of the best F1 over all boxes", rates)
 
 
 def choose_for_escape(parts: Parts, wanted: float) -> OperatingPoint:

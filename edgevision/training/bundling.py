@@ -17,10 +17,9 @@ from edgevision import __version__
 from edgevision.bundle import Bundle, write_bundle
 from edgevision.datasets.base import DataSet
 from edgevision.evaluation.evaluate import Request, Results, evaluate
-from edgevision.evaluation.matching import counts_by_class, match_all, total
 from edgevision.evaluation.model import open_model
 from edgevision.evaluation.operating import Costs
-from edgevision.evaluation.predict import Advance, Predictions, predict
+from edgevision.evaluation.predict import Advance
 from edgevision.evaluation.report import write_report
 from edgevision.evaluation.words import About, card_sections
 from edgevision.inference.onnx import OnnxDetector
@@ -30,7 +29,6 @@ from edgevision.training.curves import read_curves
 from edgevision.training.settings import JudgeSettings, TrainSettings
 
 FILE = "model.onnx"
-THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 19))
 _NMS_IOU = 0.6
 
 
@@ -80,9 +78,6 @@ def make_bundle(
     draft = write_bundle(folder / "bundle", manifest, files, replace=True)
     detector = open_model(draft.folder)
     request = _request(data, settings.judge)
-    if not request.choose_on:
-        common = best_f1(predict(detector, data.of("val"), advance=advance))
-        request = Request(split=request.split, thresholds={"default": common}, with_templates=request.with_templates)
     results = evaluate(detector, data, request, advance=advance)
     detector.close()
     manifest["thresholds"] = {**request.thresholds, **results.point.thresholds}
@@ -102,30 +97,18 @@ def bundle_of_weights(graph: Graph, name: str, folder: Path) -> Bundle:
     return write_bundle(folder, _described(graph, name), {FILE: graph.content})
 
 
-def best_f1(predictions: Predictions) -> float:
-    """The common threshold of the best F1 over all boxes; of equal ones the lowest, since an escape costs more."""
-
-    def f1(threshold: float) -> float:
-        counts = total(
-            counts_by_class(predictions, match_all(predictions, [threshold] * len(predictions.data.classes)))
-        )
-        return 2 * counts.found / max(1, 2 * counts.found + counts.false + counts.missed)
-
-    return max(THRESHOLDS, key=lambda threshold: (f1(threshold), -threshold))
-
-
 def _request(data: DataSet, judge: JudgeSettings) -> Request:
     split = "test" if data.of("test").samples else "val"
     templates = judge.templates_as_good and any(sample.template for sample in data.samples)
     costs = None
     if judge.cost_escape is not None and judge.cost_overkill is not None and judge.ng_share is not None:
         costs = Costs(judge.cost_escape, judge.cost_overkill, judge.ng_share)
-    chooses = costs is not None or judge.escape_rate is not None
     return Request(
         split=split,
-        choose_on="val" if chooses else "",
+        choose_on="val",
         escape_rate=judge.escape_rate,
         costs=costs,
+        best_f1=costs is None and judge.escape_rate is None,
         with_templates=templates,
     )
 

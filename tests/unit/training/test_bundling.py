@@ -1,4 +1,4 @@
-"""What goes into a bundle: a sensible threshold and telling pictures."""
+"""What goes into a bundle: telling pictures."""
 
 from __future__ import annotations
 
@@ -7,31 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from edgevision.datasets.base import DataSet, Sample
-from edgevision.evaluation.predict import Predictions
-from edgevision.training.bundling import THRESHOLDS, _golden_files, best_f1
+from edgevision.training.bundling import _golden_files
 from edgevision.training.settings import JudgeSettings
-from edgevision.types import Detections
 
 BOX = np.array([[10, 10, 20, 20]], np.float32)
-ELSEWHERE = np.array([[40, 40, 50, 50]], np.float32)
-
-
-def predictions(*scores: tuple[float, float]) -> Predictions:
-    """Pictures with one defect each: found with the first score, and something false with the second."""
-    samples, found = [], []
-    for number, (right, wrong) in enumerate(scores):
-        samples.append(Sample(Path(f"{number}.png"), (64, 64), BOX, np.array([0]), "val"))
-        boxes = np.concatenate([BOX, ELSEWHERE])
-        found.append(Detections(boxes, np.array([right, wrong], np.float32), np.zeros(2, np.int64)))
-    return Predictions(DataSet(("dent",), tuple(samples)), tuple(found), (0.0,) * len(samples))
-
-
-def test_the_threshold_of_the_best_f1_parts_what_is_right_from_what_is_false() -> None:
-    assert 0.42 < best_f1(predictions((0.9, 0.4), (0.7, 0.42), (0.52, 0.1))) <= 0.52
-
-
-def test_of_equal_thresholds_the_lowest_is_taken_since_an_escape_costs_more() -> None:
-    assert best_f1(predictions((0.9, 0.01), (0.95, 0.02))) == THRESHOLDS[0]
 
 
 def test_golden_pictures_show_every_class_and_only_what_may_be_given_away() -> None:
