@@ -22,6 +22,7 @@ from edgevision.types import FloatArray, Image
 
 PICTURES = 48  # of which the statistics are taken
 CLOSE = 0.1  # px and scores; a graph whose answers lie further off is not the network it is taken for
+COCO_CLASSES = 80  # a head that once had so many is as wide as they asked for
 _COMPARED = 2  # pictures
 
 
@@ -43,6 +44,7 @@ def unfold(bundle: Bundle, architecture: str, files: Sequence[Path], out: Path) 
     import onnx
     import torch
     from ultralytics import YOLO
+    from ultralytics.nn.tasks import DetectionModel
 
     spec, classes, artefact = bundle.manifest.input, bundle.manifest.classes, bundle.manifest.artefacts[0]
     other = TrainingError(f"model.weights: {bundle.folder}: its {artefact.file} is no {architecture} that learned here")
@@ -51,23 +53,34 @@ def unfold(bundle: Bundle, architecture: str, files: Sequence[Path], out: Path) 
     content = bundle.load(artefact)
     graph = {item.name: onnx.numpy_helper.to_array(item) for item in onnx.load_from_string(content).graph.initializer}
     batch = np.stack([_fitted(file, (spec.width, spec.height)) for file in _some(files)])
-    yolo = YOLO(f"{architecture}.yaml")
-    model: Any = yolo.model
-    model.names, model.nc, model.yaml["nc"] = dict(enumerate(classes)), len(classes), len(classes)
-    head = model.model[-1]
-    head.nc, head.no = len(classes), len(classes) + 4 * head.reg_max
-    try:
-        _take(graph, model, torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255)
-    except (KeyError, RuntimeError) as exc:  # a weight is missing, or has another shape
-        raise other from exc
+    pixels = torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255
+    model: Any = None
+    for count in (len(classes), COCO_CLASSES):
+        model = DetectionModel(f"{architecture}.yaml", nc=count, verbose=False)
+        _name(model, classes)
+        try:
+            _take(graph, model, pixels)
+        except (KeyError, RuntimeError):  # a weight is missing, or has another shape
+            continue
+        break
+    else:
+        raise other
     with torch.no_grad():
-        mine = model(torch.from_numpy(batch[:_COMPARED]).permute(0, 3, 1, 2).float() / 255)[0].numpy()
+        mine = model(pixels[:_COMPARED])[0].numpy()
     off = float(np.abs(mine - Session(artefact.file, content, Placement()).run(batch[:_COMPARED])).max())
     if off > CLOSE:
         raise other
     out.parent.mkdir(parents=True, exist_ok=True)
+    yolo = YOLO(f"{architecture}.yaml")
+    yolo.model = model
     yolo.save(out)
     return off
+
+
+def _name(model: Any, classes: Sequence[str]) -> None:  # noqa: ANN401 - the library's
+    model.names, model.nc, model.yaml["nc"] = dict(enumerate(classes)), len(classes), len(classes)
+    head = model.model[-1]
+    head.nc, head.no = len(classes), len(classes) + 4 * head.reg_max
 
 
 def _some(files: Sequence[Path]) -> Sequence[Path]:
