@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,14 @@ def test_it_sees_its_golden_pictures_as_it_did_when_it_was_made(folder: Path) ->
 def test_the_card_names_the_numbers_of_the_manifest() -> None:
     folder = MODELS / "pcb-defects"
     card = (folder / "MODEL_CARD.md").read_text("utf-8")
-    for parts in read_bundle(folder).manifest.metrics.values():
-        for part in parts.values():  # type: ignore[union-attr]
-            assert f"| {part['map50']:.3f} | {part['map50_95']:.3f} |" in card  # type: ignore[index, call-overload]
+    for reached in read_bundle(folder).manifest.metrics.values():
+        assert isinstance(reached, dict)
+        assert f"| {reached['map50']:.3f} | {reached['map50_95']:.3f} |" in card
+        for name, value in reached["map50_by_class"].items():  # type: ignore[union-attr]
+            assert re.search(rf"\| {name} \| \d+ \| {value:.3f} \|", card)
+        for of, words in (("escapes", "pass"), ("overkills", "are rejected")):
+            failures, parts = reached[of]  # type: ignore[misc]
+            assert re.search(rf"{failures} of {parts} \w+ parts {words}", card)
 
 
 def test_the_board_detector_finds_nearly_all_defects_of_boards_it_has_never_seen() -> None:
