@@ -6,7 +6,15 @@ bytes reach a backend. Formats that execute code on loading (pickles) are refuse
 
 from __future__ import annotations
 
-from edgevision.bundle.folder import MAX_IR_VERSION, MAX_OPSET, Bundle, read_bundle, verify_files, write_bundle
+from edgevision.bundle.folder import (
+    MAX_IR_VERSION,
+    MAX_OPSET,
+    Bundle,
+    read_bundle,
+    sha256_of,
+    verify_files,
+    write_bundle,
+)
 from edgevision.bundle.manifest import (
     MANIFEST,
     Artefact,
@@ -39,6 +47,7 @@ __all__ = [
     "onnx_header",
     "read_bundle",
     "refuse_unsafe",
+    "sha256_of",
     "verify_files",
     "write_bundle",
 ]

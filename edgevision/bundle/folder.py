@@ -142,7 +142,7 @@ def verify_files(bundle: Bundle) -> None:
         if isinstance(item, Artefact):
             with path.open("rb") as file:
                 refuse_unsafe(item.file, file.read(16))
-        _compare(bundle.folder, item, _sha256(path))
+        _compare(bundle.folder, item, sha256_of(path))
 
 
 def write_bundle(
@@ -204,7 +204,8 @@ def _compare(folder: Path, item: Artefact | Golden, found: str) -> None:
         raise BundleCorrupt(msg)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file of any size."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -234,7 +235,7 @@ def _complete(folder: Path, manifest: Mapping[str, Any], *, portable: bool) -> d
         if not path.is_file():
             msg = f"{item.get('file')} is named in the manifest but was not given"
             raise BundleError(msg)
-        item["sha256"] = _sha256(path)
+        item["sha256"] = sha256_of(path)
     for item in artefacts:
         refuse_unsafe(item["file"], b"")
         header = onnx_header(folder / item["file"])

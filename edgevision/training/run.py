@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgevision import __version__
+from edgevision.bundle import MANIFEST, sha256_of
 from edgevision.datasets.base import DataSet
 from edgevision.datasets.check import CheckSettings, check, files_to_read
 from edgevision.datasets.fingerprint import fingerprint
@@ -113,13 +114,11 @@ def run(
         data = _told(settings, steps)
         trainer, print_ = build(settings, folder), fingerprint(data)
         if resume:
-            begun = read_json(folder / RUN)
-            if (begun["fingerprint"], begun["classes"]) != (print_, [*data.classes]):
-                raise TrainingError(f"{folder}: the pictures of {settings.data.path} have changed since it was begun")
+            _as_begun(folder, data, print_, settings)
         else:
             steps.say("trying one batch")
             trainer.check(data)
-            write_json(folder / RUN, _environment(data, print_))
+            write_json(folder / RUN, _environment(data, print_) | {"files": _hashes(settings)})
             write_json(folder / SETTINGS, settings.model_dump(mode="json"))
         weights = _trained(trainer, data, settings, folder, steps, resume=resume)
         # Not before the trainer: matplotlib asks where it may write when it is imported, and the trainer has said it.
@@ -129,6 +128,22 @@ def run(
         judged = sum(len(data.of(name)) for name in ("val", "test"))
         with steps.bar("judging", judged) as advance:
             return make_bundle(graph, data, settings, folder, print_, advance=advance)
+
+
+def _as_begun(folder: Path, data: DataSet, print_: str, settings: TrainSettings) -> None:
+    """See that a run goes on with what it was begun with; what is not there any more, its trainer tells."""
+    begun, files = read_json(folder / RUN), _hashes(settings)
+    if (begun["fingerprint"], begun["classes"]) != (print_, [*data.classes]):
+        raise TrainingError(f"{folder}: the pictures of {settings.data.path} have changed since it was begun")
+    for name, digest in begun.get("files", {}).items():
+        if files.get(name, digest) != digest:
+            raise TrainingError(f"{folder}: the file that `{name}` names has changed since it was begun")
+
+
+def _hashes(settings: TrainSettings) -> dict[str, str]:
+    """SHA-256 of the files that it reads besides the pictures; a bundle's manifest holds those of its files."""
+    files = {name: file / MANIFEST if file.is_dir() else file for name, file in settings.files().items()}
+    return {name: sha256_of(file) for name, file in files.items() if file.is_file()}
 
 
 def _trained(

@@ -214,7 +214,16 @@ class TrainSettings(Settings):
             if refused := [name for name, used in yolo_only.items() if used]:
                 msg = f"`{refused[0]}` works with `model.kind: yolo` only"
                 raise ValueError(msg)
+        elif self.optimiser.kind in {"sgd", "musgd"} and self.optimiser.momentum == 0:
+            msg = f"`optimiser.momentum` is Nesterov's with `model.kind: yolo` and `{self.optimiser.kind}`: above 0"
+            raise ValueError(msg)
         return self
+
+    def files(self) -> dict[str, Path]:
+        """What it reads besides the pictures, by the setting that names it."""
+        named = {"model.weights": self.model.weights, "model.teacher": getattr(self.model, "teacher", None),
+                 "augment.pipeline": self.augment.pipeline}  # fmt: skip
+        return {name: file for name, file in named.items() if isinstance(file, Path)}
 
 
 FEW_SHOT: dict[str, Any] = {

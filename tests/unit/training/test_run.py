@@ -95,6 +95,18 @@ def test_it_says_what_it_trains_on_and_goes_on_where_it_was(begin: Run, squares:
     assert trainer.fits == [False, True]
 
 
+def test_a_run_does_not_go_on_with_another_start(begin: Run, squares: Path, tmp_path: Path) -> None:
+    trainer, start = Trainer(), tmp_path / "start.pt"
+    start.write_bytes(b"one")
+    model = {"kind": "yolo", "weights": str(start)}
+    begin(trainer, squares, model=model)
+    start.write_bytes(b"two")
+    refused(begin, TrainingError, "`model.weights` names has changed", trainer, squares, resume=True, model=model)
+    start.unlink()  # its last epoch is all that it needs
+    begin(trainer, squares, resume=True, model=model)
+    assert trainer.fits == [False, True]
+
+
 def test_a_run_that_was_broken_off_while_it_was_judged_is_not_trained_again(
     begin: Run, squares: Path, tmp_path: Path
 ) -> None:

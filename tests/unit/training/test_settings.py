@@ -56,6 +56,7 @@ def test_few_shot_brings_its_own_defaults_and_the_file_goes_first(tmp_path: Path
         ("model: {kind: yolo, freeze: backbone}\n", "`freeze: backbone` keeps what weights bring"),
         (FEW, "`freeze: backbone` keeps what weights bring"),
         ("model: {kind: fcos}\nbatch: 1\n", "`batch` must be 2 at least"),
+        ("optimiser: {kind: sgd, momentum: 0}\n", "`optimiser.momentum` is Nesterov's"),
         ("optimiser: {kind: lion}\n", "'musgd', 'adam'"),
         ("judge: {cost_escape: 10}\n", "choosing by cost needs all of"),
         ("judge: {escape_rate: 0.1, cost_escape: 1, cost_overkill: 1, ng_share: 0.1}\n", "not both"),
