@@ -12,13 +12,14 @@ else all names that occur, in alphabetical order. Objects marked difficult are k
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from edgevision.datasets.base import SPLITS, DataSet
 from edgevision.datasets.pictures import files_below
-from edgevision.datasets.reading import Findings, Raw, assemble, by_stem, child, split_of
+from edgevision.datasets.reading import Findings, Raw, assemble, child, split_of
 from edgevision.datasets.texts import Element, class_file, decimals, lines_of, numbers, plain, read_xml
 from edgevision.datasets.writing import Placed, put
 from edgevision.errors import DatasetError
@@ -26,6 +27,7 @@ from edgevision.errors import DatasetError
 CLASSES = "classes.txt"
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _LISTS = Path("ImageSets", "Main")
+_NEXT_TO_0 = 1e-9  # of a box a pixel out of the picture: a 0 would be read as a 1
 
 
 def pairs(path: Path) -> list[tuple[str, Path, Path]]:
@@ -53,6 +55,32 @@ def read(path: Path) -> DataSet:
         wanted = "a folder such as Annotations with *.xml and one such as JPEGImages or images"
         raise DatasetError(f"{path}: no VOC data set: {wanted} are not there")
     return _Reader(path).read(found)
+
+
+class _Pictures:
+    """The pictures below a folder, found by their label files.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.files = files_below(folder)
+        self._beside: defaultdict[Path, list[Path]] = defaultdict(list)
+        self._named: defaultdict[str, list[Path]] = defaultdict(list)
+        for file in self.files:
+            self._beside[file.relative_to(folder).with_suffix("")].append(file)
+            self._named[file.stem].append(file)
+            self._named[file.name].append(file)
+
+    def beside(self, labels: Path, label: Path) -> list[Path]:
+        """Pictures with a label file's name in the same folder below that of all pictures."""
+        return self._beside.get(label.relative_to(labels).with_suffix(""), [])
+
+    def of(self, labels: Path, label: Path, filename: str) -> Path | None:
+        """A label file's picture: its folder counts most, then its name; ``filename`` decides between several."""
+        found = self.beside(labels, label) or self._named.get(label.stem) or self._named.get(filename) or []
+        return next((file for file in found if file.name == filename), found[0] if found else None)
 
 
 class _Reader:
@@ -88,20 +116,25 @@ class _Reader:
         return assemble(self._path, classes, self._with_splits(raws), self._findings)
 
     def _folder(self, split: str, labels: Path, pictures: Path) -> Iterable[Raw]:
-        files = files_below(pictures)
-        named = {**by_stem(files), **{file.name: file for file in files}}
-        raws = {file: Raw(file, split) for file in files}
-        labelled = set()
-        for file in files_below(labels, frozenset({".xml"})):
+        known = _Pictures(pictures)
+        raws = {file: Raw(file, split) for file in known.files}
+        labelled: set[Path | None] = set()
+        files = files_below(labels, frozenset({".xml"}))
+        for file in sorted(files, key=lambda file: not known.beside(labels, file)):  # they go before others of the name
             try:
                 root = read_xml(file)
             except DatasetError as exc:
                 self._findings.refused("bad_label", exc)
-                labelled.add(named.get(file.stem))
+                labelled.add(known.of(labels, file, ""))
                 continue
-            picture = named.get(file.stem) or named.get(root.get("filename"))
+            picture = known.of(labels, file, root.get("filename"))
             if picture is None:
                 self._findings.error("no_picture", file, f"is a label file without a picture in {pictures}")
+                continue
+            if picture in labelled:
+                self._findings.error(
+                    "name_twice", file, f"{picture.name} has a label file already; this one is left out"
+                )
                 continue
             labelled.add(picture)
             raws[picture].stated, raws[picture].where = _stated(root), str(file)
@@ -177,7 +210,7 @@ def _xml(item: Placed, classes: Sequence[str]) -> str:
         "\t<segmented>0</segmented>",
     ]
     for label, (x1, y1, x2, y2) in zip(item.sample.label, decimals(item.sample.xyxy), strict=True):
-        values = zip(_SIDES, (x1 + 1, y1 + 1, x2, y2), strict=True)
+        values = zip(_SIDES, (x1 + 1 or _NEXT_TO_0, y1 + 1 or _NEXT_TO_0, x2, y2), strict=True)
         box = "".join(f"<{side}>{plain(value)}</{side}>" for side, value in values)
         about = "<pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult>"
         name = escape(classes[label])

@@ -71,3 +71,15 @@ def test_what_is_written_in_any_formats_one_after_the_other_is_read_as_it_was(
             np.testing.assert_allclose(after[stem][2], xyxy, rtol=0, atol=1e-8)  # float32 beyond 0.1 is equal then
         assert set(again.classes) == set(CLASSES)
         assert fingerprint(again) == fingerprint(data)
+
+
+def test_a_box_that_reaches_one_pixel_out_is_written_as_it_is(tmp_path: Path) -> None:
+    box = np.array([[-1, -1, 9, 9]], np.float32)  # in VOC, which counts from 1, a 0
+    file = tmp_path / "a.png"
+    cv2.imwrite(str(file), np.zeros((HEIGHT, WIDTH), np.uint8))
+    data = DataSet(CLASSES, (Sample(file, (WIDTH, HEIGHT), box, np.zeros(1, np.int64)),), (), tmp_path)
+    for name in FORMATS:
+        write_dataset(data, tmp_path / name, name)
+        again = read_dataset(tmp_path / name)
+        np.testing.assert_array_equal(again.samples[0].xyxy, box, err_msg=name)
+        assert [item.kind for item in again.findings if item.kind != "no_template"] == []

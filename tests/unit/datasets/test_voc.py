@@ -40,6 +40,32 @@ def test_folders_have_many_names(tmp_path: Path, names: tuple[str, str]) -> None
     assert len(read(tmp_path).samples[0]) == 1
 
 
+def test_pictures_of_one_name_in_several_folders_keep_their_own_boxes(tmp_path: Path) -> None:
+    for name, kind in (("a/1", "dent"), ("b/1", "ack")):
+        one(tmp_path, xml(OBJECT.format(kind, 1, 1, 9, 9)), name)
+    data = read(tmp_path)
+    assert [(item.file.parent.name, [data.classes[label] for label in item.label]) for item in data.samples] == [
+        ("a", ["dent"]),
+        ("b", ["ack"]),
+    ]
+    assert data.findings == ()
+
+
+def test_of_pictures_that_differ_in_their_suffix_the_one_that_is_named_has_the_boxes(tmp_path: Path) -> None:
+    one(tmp_path, xml("<filename>a.png</filename>", OBJECT.format("dent", 1, 1, 9, 9)))
+    picture(tmp_path / "JPEGImages" / "a.bmp")
+    assert {item.file.name: len(item) for item in read(tmp_path).samples} == {"a.bmp": 0, "a.png": 1}
+
+
+def test_a_second_label_file_of_a_picture_is_left_out_and_told(tmp_path: Path) -> None:
+    one(tmp_path, xml(OBJECT.format("dent", 1, 1, 9, 9)))
+    text(tmp_path / "Annotations" / "1 old" / "a.xml", xml(OBJECT.format("ack", 1, 1, 9, 9)))
+    data = read(tmp_path)
+    assert [data.classes[label] for label in data.samples[0].label] == ["dent"]
+    assert kinds(data) == [("name_twice", "a.xml")]
+    assert "1 old" in data.findings[0].where
+
+
 def test_splits_come_from_lists_or_folders(tmp_path: Path) -> None:
     folder = tmp_path / "lists"
     for name in ("a", "b", "c d"):
