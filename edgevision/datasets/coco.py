@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgevision.datasets.base import SPLITS, DataSet, Finding, merged
-from edgevision.datasets.columns import FILE
+from edgevision.datasets.columns import FILE, in_table
 from edgevision.datasets.pictures import files_below, is_file
 from edgevision.datasets.reading import Findings, Raw, assemble, child, split_of
 from edgevision.datasets.texts import class_names, decimals, numbers, read_json
@@ -68,6 +68,8 @@ def read(path: Path) -> DataSet:
     used = [part for part in parts if not part.empty] or parts[:1]
     sets = [part.read() for part in used]
     findings = [Finding("empty_file", "warning", str(part.file), "lists no image") for part in parts if part.empty]
+    told = {file for part in used for file in part.listed}
+    findings += [finding for part in used for finding in part.unlisted(told)]
     data = merged(sets) if len(sets) > 1 else sets[0]
     return replace(data, findings=(*data.findings, *findings))
 
@@ -91,6 +93,7 @@ class _File:
         self._document = document
         self._findings = Findings()
         self._folders = self._places()
+        self.listed: set[Path] = set()
 
     def read(self) -> DataSet:
         categories = {_id(item.get("id")): item.get("name") for item in self._document["categories"]}
@@ -102,7 +105,7 @@ class _File:
         classes = class_names([categories[number] for number in ids], f"{self.file}: categories")
         raws = self._images()
         self._annotations(raws, {number: index for index, number in enumerate(ids)})
-        self._unlisted(raws)
+        self.listed = {raw.file for raw in raws.values() if raw}
         return assemble(self._root, classes, [raw for raw in raws.values() if raw], self._findings)
 
     def _places(self) -> list[Path]:
@@ -166,13 +169,13 @@ class _File:
         if left_out["crowds"]:
             self._findings.warning("crowd", self.file, f"{left_out['crowds']} crowds (iscrowd) are left out")
 
-    def _unlisted(self, raws: dict[Any, Raw | None]) -> None:
-        """Pictures that lie among the others and are not in the file."""
-        files = {raw.file for raw in raws.values() if raw}
-        for folder in sorted({file.parent for file in files}):
+    def unlisted(self, told: set[Path]) -> Iterator[Finding]:
+        """Pictures that lie among the others and are in no file; those in ``told`` are left out, the new ones added."""
+        for folder in sorted({file.parent for file in self.listed}):
             for file in files_below(folder):
-                if file.parent == folder and file not in files and not self._elsewhere(file):
-                    self._findings.warning("no_label", file, f"is not in {self.file.name} and left out")
+                if file.parent == folder and file not in told and not self._elsewhere(file):
+                    told.add(file)
+                    yield Finding("no_label", "warning", str(file), f"is not in {self.file.name} and left out")
 
     def _elsewhere(self, file: Path) -> bool:
         """Whether other JSON files may list it, since all splits lie in one folder."""
@@ -180,7 +183,9 @@ class _File:
 
 
 def _id(value: object) -> int | str | None:
-    """An id; ``None`` for what is none."""
+    """An id, also where a table made 1.0 of it; ``None`` for what is none."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return value if isinstance(value, int | str) else None
 
 
@@ -191,7 +196,7 @@ def _is_table(value: object) -> bool:
 def _columns(image: dict[str, Any]) -> dict[str, str]:
     kinds = (str, int, float)
     return {
-        key: str(value)
+        in_table(key): in_table(str(value))
         for key, value in image.items()
         if key not in _STANDARD and isinstance(value, kinds) and not isinstance(value, bool)
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
@@ -13,6 +14,7 @@ from edgevision.datasets.texts import read_text
 from edgevision.errors import DatasetError
 
 FILE = "file"
+_NOT_IN_TABLE = re.compile(r"[\x00\r\ud800-\udfff]")
 TABLE = "columns.csv"  # read by itself where it lies in the data set's folder, and written there
 
 
@@ -41,6 +43,11 @@ def with_columns(data: DataSet, table: Path) -> DataSet:
             severity, kind = ("error", "ambiguous_row") if found else ("warning", "no_picture_for_row")
             findings.append(Finding(kind, severity, f"{table}:{line}", f"{what} {name}"))  # type: ignore[arg-type]
     return replace(data, samples=tuple(samples), findings=tuple(findings))
+
+
+def in_table(value: str) -> str:
+    """A value with what a table cannot hold replaced."""
+    return _NOT_IN_TABLE.sub("_", value.replace("\r\n", "\n"))
 
 
 def _rows(table: Path) -> tuple[Sequence[tuple[int, dict[str, str]]], list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from labelled import coco_folder, sample
 
-from edgevision.datasets.formats import read_dataset, write_dataset
+from edgevision.datasets.formats import FORMATS, read_dataset, write_dataset
 from edgevision.errors import DatasetError
 
 
@@ -98,6 +98,31 @@ def test_what_else_is_known_of_an_image_goes_through_other_formats(tmp_path: Pat
     write_dataset(data, tmp_path / "out", "yolo")
     (item,) = read_dataset(tmp_path / "out").samples
     assert item.columns == {"lot": "x", "shot": "3"}
+
+
+def test_what_a_table_cannot_hold_is_replaced(tmp_path: Path) -> None:
+    image = {"id": 1, "file_name": "p.png", "lot": "a\ud800\r\x00", "note": "two\r\nlines"}
+    data = read_dataset(coco_folder(tmp_path / "in", images=[image]))
+    for name in FORMATS:
+        write_dataset(data, tmp_path / name, name)
+        (item,) = read_dataset(tmp_path / name).samples
+        assert (item.columns["lot"], item.columns["note"]) == ("a___", "two\nlines"), name
+
+
+def test_ids_that_a_table_made_fractions_are_the_same_ids(tmp_path: Path) -> None:
+    data = read_dataset(coco_folder(tmp_path, annotations=[annotation(image_id=1.0, category_id=1.0)]))
+    assert (len(data.samples[0]), data.findings) == (1, ())
+
+
+def test_pictures_that_another_file_lists_are_not_left_out(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        coco_folder(tmp_path, images=[{"id": 1, "file_name": f"{name}.png"}])
+        sample(tmp_path / "images", f"{name}.png", [])
+        (tmp_path / "annotations").mkdir(exist_ok=True)
+        (tmp_path / "all.json").replace(tmp_path / "annotations" / f"instances_{name}.json")
+    data = read_dataset(tmp_path)
+    assert [item.file.name for item in data.samples] == ["a.png", "b.png"]
+    assert [(item.kind, Path(item.where).name) for item in data.findings] == [("no_label", "p.png")]
 
 
 def test_a_picture_that_the_file_does_not_list_is_told(tmp_path: Path) -> None:
