@@ -207,11 +207,13 @@ def class_file(file: Path) -> tuple[str, ...]:
     """Class names, one a line.
 
     Raises:
-        DatasetError: There is none, or one is given twice.
+        DatasetError: There is none, or one is given twice or empty.
     """
-    lines = lines_of(file)
     seen: dict[str, str] = {}
-    for where, name in lines:
+    for number, line in enumerate(read_text(file).rstrip().splitlines(), start=1):
+        where, name = f"{file}:{number}", line.strip()
+        if not name:  # left out it would shift the numbers of those that follow
+            raise DatasetError(f"{where}: a class has no name")
         if name in seen:
             raise DatasetError(f"{where}: the class {name!r} is given twice, first in {seen[name]}")
         seen[name] = where

@@ -144,6 +144,14 @@ def test_names_that_are_no_classes(names: list[object], says: str) -> None:
 
 
 def test_a_class_given_twice_in_a_list_is_told_with_both_lines(tmp_path: Path) -> None:
-    (tmp_path / "f").write_text("a\nb\n\na\n", "utf-8")
-    with pytest.raises(DatasetError, match=r"f:4: the class 'a' is given twice, first in .*f:1"):
+    (tmp_path / "f").write_text("a\nb\na\n", "utf-8")
+    with pytest.raises(DatasetError, match=r"f:3: the class 'a' is given twice, first in .*f:1"):
         class_file(tmp_path / "f")
+
+
+def test_a_blank_line_between_classes_is_told_since_it_would_shift_those_that_follow(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("a\n \nb\n", "utf-8")
+    with pytest.raises(DatasetError, match="f:2: a class has no name"):
+        class_file(tmp_path / "f")
+    (tmp_path / "f").write_text("a\nb\n\n \n", "utf-8")
+    assert class_file(tmp_path / "f") == ("a", "b")
