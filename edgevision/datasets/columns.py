@@ -27,17 +27,19 @@ def with_columns(data: DataSet, table: Path) -> DataSet:
         DatasetError: The file is no such table.
     """
     rows, columns = _rows(table)
-    by_name = {data.name(sample.file): index for index, sample in enumerate(data.samples)}
+    by_name: dict[str, list[int]] = {}
     by_file: dict[str, list[int]] = {}
     for index, sample in enumerate(data.samples):
+        by_name.setdefault(data.name(sample.file), []).append(index)
         by_file.setdefault(sample.file.name, []).append(index)
     samples, findings = list(data.samples), list(data.findings)
     for line, row in rows:
         name = row[FILE].replace("\\", "/").removeprefix("./")
-        found = [by_name[name]] if name in by_name else by_file.get(name, [])
-        if len(found) == 1:
+        found = by_name.get(name) or by_file.get(name, [])
+        if len({samples[index].file for index in found}) == 1:  # a picture that is in two splits is there twice
             known = {key: row[key] for key in columns if row.get(key)}
-            samples[found[0]] = replace(samples[found[0]], columns={**samples[found[0]].columns, **known})
+            for index in found:
+                samples[index] = replace(samples[index], columns={**samples[index].columns, **known})
         else:
             what = f"{len(found)} pictures are called" if found else "there is no picture"
             severity, kind = ("error", "ambiguous_row") if found else ("warning", "no_picture_for_row")

@@ -55,3 +55,11 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: str, messag
     with pytest.raises(DatasetError) as refused:
         with_columns(data, text(tmp_path / "lots.csv", content))
     assert message in str(refused.value)
+
+
+def test_a_picture_that_is_in_two_splits_has_its_row_in_both(tmp_path: Path) -> None:
+    folder = bare(tmp_path)
+    text(folder / "data.yaml", "train: images/train\nval: [images/val, images/train]\nnames: [dent]\n")
+    data = read_dataset(folder, columns=text(tmp_path / "lots.csv", "file,lot\nimages/train/a.png,A\nb.png,B\n"))
+    assert [item.columns.get("lot") for item in data.samples] == ["A", "A", None, "B"]
+    assert data.findings == ()
