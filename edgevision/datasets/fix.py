@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgevision.datasets.base import SPLITS, DataSet, Finding, Sample
+from edgevision.datasets.base import PART, SPLITS, DataSet, Finding, Sample
 from edgevision.datasets.check import (
     OUTSIDE_PX,
     Checked,
@@ -22,7 +22,7 @@ from edgevision.datasets.check import (
 )
 from edgevision.datasets.duplicates import Pair, exact_pairs, near_pairs
 from edgevision.datasets.measure import Measured
-from edgevision.datasets.split import group_names
+from edgevision.datasets.split import group_names, with_parts
 from edgevision.errors import DatasetError
 
 
@@ -46,8 +46,8 @@ def fixed(checked: Checked, settings: CheckSettings) -> tuple[DataSet, list[Acti
 
     Of pictures that are there twice the one in test or else val stays, so that what is measured there stays
     comparable; within a split the first one. Near duplicates are dropped across splits only. Labels that could not be
-    read are gone, since they never became part of the data set. A group that is in several splits moves to the one
-    that has most of it.
+    read are gone, since they never became part of the data set. A part or group that is in several splits moves to the
+    one that has most of it.
 
     Args:
         checked: The data set and what was found.
@@ -77,10 +77,8 @@ def _left_out(finding: Finding) -> str:
 
 
 def _regrouped(data: DataSet, samples: list[Sample], settings: CheckSettings, actions: list[Action]) -> list[Sample]:
-    """Every group in one split."""
-    if settings.group_pattern is None and settings.group_column is None:
-        return samples
-    names = group_names(replace(data, samples=tuple(samples)), settings.group_pattern, settings.group_column)
+    """Every part and group in one split."""
+    names = _bound(data, samples, settings)
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for name, sample in zip(names, samples, strict=True):
         counts[name][sample.split] += 1
@@ -88,16 +86,29 @@ def _regrouped(data: DataSet, samples: list[Sample], settings: CheckSettings, ac
         name: max(inside, key=lambda split, inside=inside: (inside[split], _rank(split)))  # type: ignore[misc]
         for name, inside in counts.items()
     }
-    if emptied := {sample.split for sample in samples} - set(home.values()):
+    home.pop("", None)
+    if emptied := {sample.split for sample in samples} - {
+        home.get(name, sample.split) for name, sample in zip(names, samples, strict=True)
+    }:
         text = f"with each group in one split, nothing is left in {', '.join(sorted(emptied)) or 'none'}"
         raise DatasetError(f"{data.root}: {text}; divide it anew with `edgevision data split`")
     out = []
     for name, sample in zip(names, samples, strict=True):
-        out.append(replace(sample, split=home[name]))
-        if sample.split != home[name]:
-            why = f"from {sample.split or 'no split'} to {home[name] or 'no split'}, where most of {name} is"
+        split = home.get(name, sample.split)
+        out.append(replace(sample, split=split))
+        if sample.split != split:
+            why = f"from {sample.split or 'no split'} to {split or 'no split'}, where most of {name} is"
             actions.append(Action("picture moved", str(sample.file), why))
     return out
+
+
+def _bound(data: DataSet, samples: Sequence[Sample], settings: CheckSettings) -> list[str]:
+    """What must be in one split with a sample: its group, with those that share a part; empty where there is none."""
+    parts = [sample.columns.get(PART, "") for sample in samples]
+    if settings.group_pattern is None and settings.group_column is None:
+        return parts
+    names = group_names(replace(data, samples=tuple(samples)), settings.group_pattern, settings.group_column)
+    return with_parts(names, samples)
 
 
 def _cleaned(sample: Sample, classes: int, measured: dict[Path, Measured], actions: list[Action]) -> Sample:
@@ -106,12 +117,14 @@ def _cleaned(sample: Sample, classes: int, measured: dict[Path, Measured], actio
         actions.append(Action("template dropped", str(template), measured[template].error or "another size"))
         template = None
     xyxy = clipped(sample.xyxy, sample.size)
-    gone = degenerate(xyxy) | degenerate(sample.xyxy)
-    surplus = {index for _, index in twins(sample)}
+    known = (sample.label >= 0) & (sample.label < classes)
+    gone = degenerate(xyxy) | degenerate(sample.xyxy) | ~known
+    left = np.flatnonzero(~gone)  # only among these, as they will be, one may stand for another
+    surplus = {left[index] for _, index in twins(replace(sample, xyxy=xyxy[left], label=sample.label[left]))}
     keep = []
     for index in range(len(sample)):
         where = where_of(sample, index)
-        if gone[index] or not 0 <= sample.label[index] < classes:
+        if gone[index]:
             actions.append(Action("box dropped", where, "nothing of it is in the picture, or its class is unknown"))
         elif index in surplus:
             actions.append(Action("box dropped", where, "the same box is there already"))

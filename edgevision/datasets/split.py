@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from edgevision.config.settings import Settings
-from edgevision.datasets.base import SPLITS, DataSet, Finding, Sample
+from edgevision.datasets.base import PART, SPLITS, DataSet, Finding, Sample
 from edgevision.datasets.duplicates import exact_pairs, near_pairs
 from edgevision.datasets.measure import measure_all
 from edgevision.errors import DatasetError
@@ -73,8 +73,10 @@ def split(data: DataSet, settings: SplitSettings) -> DataSet:
         DatasetError: A group cannot be told, is named in no split or in two, or there are fewer groups than splits.
     """
     names = group_names(data, settings.group_pattern, settings.group_column)
+    if settings.assign is None:
+        names = with_parts(names, data.samples)
     if settings.near_duplicates_together:
-        names = _together(names, data)
+        names = _shots_together(names, data)
     groups = sorted(set(names))
     of = {name: index for index, name in enumerate(groups)}
     member = np.array([of[name] for name in names], np.int64)
@@ -117,11 +119,28 @@ def _group(sample: Sample, pattern: str | None, column: str | None) -> str:
     return name
 
 
-def _together(names: Sequence[str], data: DataSet) -> list[str]:
+def with_parts(names: Sequence[str], samples: Sequence[Sample]) -> list[str]:
+    """The groups' names, those of pictures that show the same part being one."""
+    first: dict[str, str] = {}
+    parts = [sample.columns.get(PART) for sample in samples]
+    united = _united(
+        names, ((first.setdefault(part, name), name) for part, name in zip(parts, names, strict=True) if part)
+    )
+    return [united[name] for name in names]
+
+
+def _shots_together(names: Sequence[str], data: DataSet) -> list[str]:
     """The groups' names, those of pictures that look like the same shot being one."""
     measured = measure_all([sample.file for sample in data.samples])
     readable = [index for index, sample in enumerate(data.samples) if not measured[sample.file].error]
     facts = [measured[data.samples[index].file] for index in readable]
+    pairs = (*exact_pairs(facts), *near_pairs(facts, [""] * len(facts)))
+    united = _united(names, ((names[readable[pair.first]], names[readable[pair.second]]) for pair in pairs))
+    return [united[name] for name in names]
+
+
+def _united(names: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """For each group the first, in alphabetical order, of all that pairs of groups bind to it."""
     first = {name: name for name in names}
 
     def root(name: str) -> str:
@@ -129,10 +148,10 @@ def _together(names: Sequence[str], data: DataSet) -> list[str]:
             name = first[name]
         return name
 
-    for pair in (*exact_pairs(facts), *near_pairs(facts, [""] * len(facts))):
-        a, b = sorted((root(names[readable[pair.first]]), root(names[readable[pair.second]])))
+    for pair in pairs:
+        a, b = sorted(map(root, pair))
         first[b] = a
-    return [root(name) for name in names]
+    return {name: root(name) for name in first}
 
 
 def _group_counts(data: DataSet, member: IntArray, groups: int) -> Counts:

@@ -140,3 +140,25 @@ def test_templates_that_do_not_fit_are_dropped_and_their_pictures_stay(tmp_path:
     assert errors(data)[0].startswith("template_size")
     cleaned, _ = fixed(check(data, CheckSettings()), CheckSettings())
     assert [(len(sample), sample.template) for sample in cleaned.samples] == [(1, None)]
+
+
+def test_a_copy_of_a_copy_is_the_same(tmp_path: Path) -> None:
+    boxes = [(-100, 0, 30, 40, 0), (0, 0, 30, 40, 0), (-100, 0, 0.005, 60, 1), (-100, 0, 3, 60, 1)]
+    data = DataSet(CLASSES, (sample(tmp_path, "a.png", boxes, "train"),), (), tmp_path)
+    cleaned, _ = fixed(check(data, HOW), HOW)
+    assert cleaned.samples[0].xyxy.tolist() == [[0, 0, 30, 40], [0, 0, 3, 60]]  # cut off, the first two are one
+    assert fixed(check(cleaned, HOW), HOW)[1] == []
+
+
+@pytest.mark.parametrize("column", [None, "lot"])
+def test_a_part_moves_to_one_split_too(tmp_path: Path, column: str | None) -> None:
+    rows = [("train", "p", "a"), ("train", "p", "a"), ("val", "p", "b"), ("val", "q", "c"), ("train", "r", "b")]
+    samples = [
+        sample(tmp_path, f"{number}.png", [(10, 10, 30, 30, 0)], split, part=part, lot=lot)
+        for number, (split, part, lot) in enumerate(rows)
+    ]
+    data, how = DataSet(CLASSES, tuple(samples), (), tmp_path), CheckSettings(group_column=column, near_bits=-1)
+    assert any("the part p is in train 2, val 1" in item for item in errors(data, how))
+    cleaned, _ = fixed(check(data, how), how)
+    assert errors(cleaned, how) == []
+    assert [item.split for item in cleaned.samples] == ["train", "train", "train", "val", "train"]

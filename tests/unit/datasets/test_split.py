@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -106,3 +107,10 @@ def test_settings_that_make_no_sense() -> None:
     for settings in ({"group_pattern": "("}, {"ratio": (0, 0, 0)}, {"assign": {"train": ["a"]}}, twice):
         with pytest.raises(ValidationError):
             SplitSettings.model_validate(settings)
+
+
+def test_a_part_that_is_in_two_groups_keeps_them_together() -> None:
+    data = many(60, 12)
+    samples = tuple(replace(item, columns={**item.columns, "part": item.columns["lot"][:3]}) for item in data.samples)
+    divided = split(replace(data, samples=samples), SplitSettings(group_column="lot", ratio=(1, 1, 0)))
+    assert len({(item.columns["part"], item.split) for item in divided.samples}) == 2
