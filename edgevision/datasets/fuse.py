@@ -8,7 +8,8 @@ and how much they differ; any detector of three channels learns from that as it 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from edgevision.datasets.base import DataSet, Sample
 from edgevision.datasets.formats import write_dataset
+from edgevision.datasets.writing import must_be_new
 from edgevision.errors import DatasetError, ImageError
 from edgevision.sources.images import read_image
 from edgevision.types import Image
@@ -53,10 +55,11 @@ def fuse_dataset(data: DataSet, folder: Path, each: Callable[[], None] | None = 
     Raises:
         DatasetError: Not one sample has a fitting template, or the folder cannot be written.
     """
-    with tempfile.TemporaryDirectory(prefix="edgevision-") as room:
+    must_be_new(folder)
+    with _room(folder) as room:
         samples = []
         for number, sample in enumerate(data.samples):
-            fused = _fused(sample, Path(room) / str(number))
+            fused = _fused(sample, room / str(number))
             if fused is not None:
                 samples.append(fused)
             if each is not None:
@@ -65,6 +68,17 @@ def fuse_dataset(data: DataSet, folder: Path, each: Callable[[], None] | None = 
             raise DatasetError(f"{data.root}: not one picture has a template of its own size to be fused with")
         write_dataset(replace(data, samples=tuple(samples)), folder, "yolo", link=True)
     return len(samples)
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[Path]:
+    """A folder for a while, beside ``folder``: the pictures need not be copied from there, nor fit into memory."""
+    try:
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.absolute().parent) as room:
+            yield Path(room)
+    except OSError as exc:
+        raise DatasetError(f"{exc.filename or folder}: cannot be written: {exc.strerror}") from exc
 
 
 def _fused(sample: Sample, folder: Path) -> Sample | None:
@@ -76,6 +90,5 @@ def _fused(sample: Sample, folder: Path) -> Sample | None:
         return None
     folder.mkdir()
     file = folder / f"{sample.file.stem}.png"
-    if not cv2.imwrite(str(file), picture):
-        raise DatasetError(f"{file}: cannot be written")
-    return replace(sample, file=file, template=None)
+    file.write_bytes(cv2.imencode(".png", picture)[1].tobytes())  # OpenCV's own writing dies of names that are no UTF-8
+    return replace(sample, file=file)

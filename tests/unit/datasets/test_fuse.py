@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,3 +51,24 @@ def test_without_templates_there_is_nothing_to_fuse(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not one picture has a template"):
         fuse_dataset(data_set(tmp_path / "in"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_names_that_are_no_utf8_are_fused_beside_the_new_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "too small"))
+    data = data_set(tmp_path / "in")
+    first = data.samples[0]
+    file = first.file.rename(tmp_path / "in" / os.fsdecode(b"a\xff.png"))
+    paired = replace(data, samples=(replace(first, file=file, template=data.samples[1].file),))
+    assert fuse_dataset(paired, tmp_path / "out") == 1
+    assert [item.file.name for item in read_dataset(tmp_path / "out").samples] == ["a_.png"]
+    assert {item.name for item in tmp_path.iterdir()} == {"in", "out"}
+
+
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    data = data_set(tmp_path / "in")
+    first = data.samples[0]
+    paired = replace(data, samples=(replace(first, template=data.samples[1].file),))
+    with pytest.raises(DatasetError, match=r"a1\.png: cannot be written"):
+        fuse_dataset(paired, first.file / "out")
