@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -31,6 +31,7 @@ def many(count: int, groups: int, seed: int = 0) -> DataSet:
     return DataSet(("a", "b", "c"), tuple(samples))
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10_000), groups=st.integers(3, 60))
 def test_no_group_is_in_two_splits_and_every_picture_in_one(seed: int, groups: int) -> None:
     data = many(200, groups, seed)
@@ -104,9 +105,9 @@ def test_what_cannot_be_divided_is_told(settings: dict[str, object], says: str) 
 
 def test_settings_that_make_no_sense() -> None:
     twice = {"assign": {"train": ["a"]}, "group_column": "lot", "near_duplicates_together": True}
-    for settings in ({"group_pattern": "("}, {"ratio": (0, 0, 0)}, {"assign": {"train": ["a"]}}, twice):
+    for wrong in ({"group_pattern": "("}, {"ratio": (0, 0, 0)}, {"assign": {"train": ["a"]}}, twice):
         with pytest.raises(ValidationError):
-            SplitSettings.model_validate(settings)
+            SplitSettings.model_validate(wrong)
 
 
 def test_a_part_that_is_in_two_groups_keeps_them_together() -> None:
