@@ -15,6 +15,7 @@ from edgevision.sources.images import SUFFIXES, natural_key, read_image
 _HEAD_BYTES = 256 * 1024
 _ORIENTATION, _TURNED = 0x0112, range(5, 9)  # orientations that lie on their side (EXIF 2.32, 4.6.4)
 _START_OF_SCAN, _APP1 = 0xDA, 0xE1
+_STARTS = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"RIFF": ".webp"}
 
 
 def files_below(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> list[Path]:
@@ -40,6 +41,20 @@ def files_below(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> list[Path]
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [Path(place, name) for name in names if Path(name).suffix.lower() in suffixes and name[0] != "."]
     return sorted(found, key=natural_key)
+
+
+def suffix_of(file: Path) -> str:
+    """A picture's suffix in small letters, that of its contents where the name has no known one.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    suffix = file.suffix.lower()
+    if suffix in SUFFIXES:
+        return suffix
+    with file.open("rb") as stream:
+        head = stream.read(4)
+    return next((known for start, known in _STARTS.items() if head.startswith(start)), ".tif")
 
 
 def is_file(path: Path) -> bool:
@@ -78,14 +93,11 @@ def upright_size(file: Path) -> tuple[int, int]:
     try:
         with file.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
-            size = picture_size(head)
-            if size is None and len(head) == _HEAD_BYTES:
-                head += stream.read()
-                size = picture_size(head)
     except OSError as exc:
         msg = f"{file}: cannot be read: {exc.strerror}"
         raise ImageError(msg) from exc
-    if size is None or _orientation_needs_decoding(head):
+    size = picture_size(head)
+    if size is None or not size.width * size.height or _orientation_needs_decoding(head):
         image = read_image(file)
         return image.shape[1], image.shape[0]
     turned = head.startswith(b"\xff\xd8") and _jpeg_orientation(head) in _TURNED

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgevision.datasets.base import DataSet, Sample
+from edgevision.datasets.pictures import suffix_of
 from edgevision.errors import DatasetError
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+_EDGES = re.compile(r"^[\s.]+|\s+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +39,19 @@ class Placed:
     @property
     def name(self) -> str:
         """File name of the picture."""
-        return self.stem + self.sample.file.suffix.lower()
+        return self.stem + suffix_of(self.sample.file)
 
 
 def placed(data: DataSet) -> list[Placed]:
     """Each sample with a name of its own; one that is taken is preceded by its folder's or followed by a number.
 
-    What would break a list or an XML file (line breaks, bytes that are no UTF-8) is replaced.
+    What would break a list or an XML file (line breaks, bytes that are no UTF-8) is replaced, and a dot in front, which
+    would hide the picture, left out.
     """
     taken: set[str] = set()
     out = []
     for sample in data.samples:
-        stem = _UNSAFE.sub("_", sample.file.stem).strip() or "_"
+        stem = _EDGES.sub("", _UNSAFE.sub("_", sample.file.stem)) or "_"
         if stem.lower() in taken:
             stem = f"{_UNSAFE.sub('_', sample.file.parent.name)}_{stem}"
         base, number = stem, 2
@@ -63,11 +66,13 @@ def must_be_new(folder: Path) -> None:
     """Whether a folder can be written, before hours of work are put into it.
 
     Raises:
-        DatasetError: It is there already and not empty.
+        DatasetError: It is there already and not empty, or cannot be replaced.
     """
     try:
         if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
             raise DatasetError(f"{folder}: is there already; name a new folder, nothing is overwritten")
+        if folder.is_dir() and (folder.is_mount() or folder.samefile(Path.cwd())):
+            raise DatasetError(f"{folder}: cannot be replaced, as a mount or the current folder; name a new one in it")
     except OSError as exc:
         raise DatasetError(f"{folder}: cannot be written: {exc.strerror}") from exc
 
@@ -78,8 +83,27 @@ def must_be_outside(folder: Path, data: DataSet) -> None:
     Raises:
         DatasetError: It is inside.
     """
+    _must_be_elsewhere(folder, {data.root, *_picture_folders(data)})
+
+
+def must_be_beside(folder: Path, data: DataSet) -> None:
+    """Refuse a folder among the data set's pictures: what is drawn there would be one of them, or replace one.
+
+    Raises:
+        DatasetError: It is among them.
+    """
+    _must_be_elsewhere(folder, _picture_folders(data))
+
+
+def _picture_folders(data: DataSet) -> set[Path]:
+    """Those that hold pictures, and what is between them and the root."""
+    inner = {file.parent for sample in data.samples for file in (sample.file, sample.template) if file}
+    return inner | {above for place in inner for above in place.parents if data.root in above.parents}
+
+
+def _must_be_elsewhere(folder: Path, places: set[Path]) -> None:
     target = folder.resolve()
-    for place in {data.root, *(sample.file.parent for sample in data.samples)}:
+    for place in places:
         if target.is_relative_to(place.resolve()):
             raise DatasetError(f"{folder}: lies inside of the data set at {place}; name a folder elsewhere")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled import data_set, noise, yolo_folder
+from labelled import data_set, noise, picture, yolo_folder
 from PIL import Image
 
 from edgevision.datasets.formats import FORMATS, read_dataset, write_dataset
@@ -138,3 +138,11 @@ def test_a_folder_that_may_not_be_looked_into_is_an_error(tmp_path: Path, name: 
             found = ["error"]
         folder.chmod(stat.S_IRWXU)
         assert "error" in found, folder
+
+
+def test_a_header_that_says_nothing_of_a_size_is_unreadable(tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.png")
+    data = file.read_bytes()
+    file.write_bytes(data[:16] + bytes(4) + data[20:])  # a width of 0
+    with pytest.raises(ImageError, match="cannot be decoded"):
+        upright_size(file)

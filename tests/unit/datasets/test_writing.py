@@ -86,3 +86,41 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError, match="cannot be written"), new_folder(tmp_path / "file" / "out"):
         pass
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_names_that_would_not_be_found_again_get_others(tmp_path: Path, name: str) -> None:
+    files = {".hidden.png": "hidden.png", "a.jfif": "a.jpg", "b": "b.png", ". .c.BIN": "c.bmp", "d.gif": "d.webp"}
+    samples = []
+    for number, (file, becomes) in enumerate(files.items()):
+        item = sample(tmp_path / "in", f"{number}{Path(becomes).suffix}", [(1, 2, 30, 40, 1)])
+        samples.append(replace(item, file=item.file.rename(tmp_path / "in" / file)))
+    write_dataset(DataSet(CLASSES, tuple(samples), (), tmp_path / "in"), tmp_path / "out", name)
+    again = read_dataset(tmp_path / "out")
+    assert {item.file.name: len(item) for item in again.samples} == dict.fromkeys(files.values(), 1)
+
+
+@pytest.mark.parametrize("where", ["../elsewhere/a.png", "a.png"])
+def test_a_link_to_a_picture_becomes_a_hard_link_to_the_picture(tmp_path: Path, where: str) -> None:
+    item = sample(tmp_path / "in", "p.png", [])
+    target = tmp_path / "in" / where
+    target.parent.mkdir(exist_ok=True)
+    item.file.rename(target)
+    item.file.symlink_to(where)
+    write_dataset(DataSet(CLASSES, (item,), (), tmp_path / "in"), tmp_path / "out", "yolo", link=True)
+    written = tmp_path / "out" / "images" / "p.png"
+    assert not written.is_symlink()
+    assert written.samefile(target)
+
+
+def test_a_folder_that_cannot_be_replaced_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match=r"\.: cannot be replaced"):
+        must_be_new(Path())
+    monkeypatch.setattr(Path, "is_mount", lambda _: True)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DatasetError, match="out: cannot be replaced"):
+        must_be_new(Path("out"))
+    must_be_new(tmp_path / "out" / "new")
