@@ -23,6 +23,7 @@ from edgevision.sources.images import SUFFIXES
 CLASSES = "classes.txt"
 _BOX, _TRIANGLE = 4, 6  # numbers after the class
 _DIGITS = 12  # of a share that has no end: gives back the float32 pixels
+_TEXT = frozenset({".txt"})
 _NO_LABELS = frozenset({CLASSES, *(f"{split}.txt" for split in SPLITS)})
 
 
@@ -60,7 +61,8 @@ def read(path: Path) -> DataSet:
     classes = class_file(path / CLASSES)
     files = {file: labels / file.relative_to(pictures).with_suffix(".txt") for file in files_below(pictures)}
     splits = {file: _first_folder(file.relative_to(pictures)) for file in files}
-    return _collect(path, classes, [(splits[file], file, files[file]) for file in files], Findings())
+    entries = [(splits[file], file, files[file]) for file in files]
+    return _collect(path, classes, entries, [(pictures, labels)], Findings())
 
 
 def _first_folder(file: Path) -> str:
@@ -78,6 +80,7 @@ class _Described:
         self._file = file
         self._keys, self._lines = read_yaml(file)
         self._findings = Findings()
+        self._folders: list[tuple[Path, Path]] = []
         self._root = self._base()
 
     def read(self) -> DataSet:
@@ -91,7 +94,7 @@ class _Described:
             for split in SPLITS
             for file in self._pictures(split, self._keys.get(split))
         ]
-        return _collect(self._root, classes, entries, self._findings)
+        return _collect(self._root, classes, entries, self._folders, self._findings)
 
     def _where(self, key: str) -> str:
         return f"{self._file}:{self._lines[key]}" if key in self._lines else str(self._file)
@@ -119,14 +122,18 @@ class _Described:
         return class_names(names, where)
 
     def _pictures(self, split: str, given: Any) -> Iterable[Path]:  # noqa: ANN401 - YAML is anything
-        for item in given if isinstance(given, list) else [] if given is None else [given]:
+        for item in given if isinstance(given, list) else [given] if given else []:
             if not isinstance(item, str):
                 raise DatasetError(f"{self._where(split)}: `{split}` must name folders or lists of pictures")
             place = self._root / item
             if not (is_dir(place) or is_file(place)) and item.startswith("../"):
                 place = self._root / item[3:]  # Roboflow's files count from a folder further down
             if is_dir(place):
-                yield from files_below(place)
+                files = files_below(place)
+                if not files:
+                    self._findings.warning("empty_file", self._where(split), f"`{split}` names {item}: no pictures")
+                self._folders.append((place, _label_file(place / "any").parent))
+                yield from files
             elif is_file(place) and place.suffix == ".txt":
                 yield from self._listed(place)
             elif is_file(place) and place.suffix.lower() in SUFFIXES:
@@ -159,7 +166,11 @@ def _label_file(picture: Path) -> Path:
 
 
 def _collect(
-    root: Path, classes: Sequence[str], entries: Sequence[tuple[str, Path, Path]], findings: Findings
+    root: Path,
+    classes: Sequence[str],
+    entries: Sequence[tuple[str, Path, Path]],
+    folders: Sequence[tuple[Path, Path]],
+    findings: Findings,
 ) -> DataSet:
     raws = []
     owner: dict[Path, Path] = {}
@@ -172,18 +183,24 @@ def _collect(
         else:
             findings.warning("no_label", picture, f"has no label file {label}; it is taken to show nothing")
         raws.append(raw)
-    _orphans(entries, findings)
+    _orphans(entries, folders, findings)
     return assemble(root, classes, raws, findings, _pixels)
 
 
-def _orphans(entries: Sequence[tuple[str, Path, Path]], findings: Findings) -> None:
-    """Label files beside those that are used, for which no picture exists."""
+def _orphans(
+    entries: Sequence[tuple[str, Path, Path]], folders: Sequence[tuple[Path, Path]], findings: Findings
+) -> None:
+    """Label files beside those that are used, or below ``folders`` (pictures, labels), for which no picture exists."""
     used = {label for _, _, label in entries}
     beside = {label.parent: picture.parent for _, picture, label in entries}
+    for pictures, labels in folders:
+        for file in files_below(labels, _TEXT) if labels != pictures and is_dir(labels) else []:
+            beside.setdefault(file.parent, pictures / file.parent.relative_to(labels))
     for labels, pictures in beside.items():
         if not is_dir(labels):
             continue
-        stems = {item.stem for item in pictures.iterdir() if item.suffix.lower() in SUFFIXES}
+        inside = pictures.iterdir() if is_dir(pictures) else ()
+        stems = {item.stem for item in inside if item.suffix.lower() in SUFFIXES}
         for file in sorted(labels.glob("*.txt")):
             if file not in used and file.stem not in stems and file.name not in _NO_LABELS:
                 findings.error("no_picture", file, f"is a label file without a picture in {pictures}")

@@ -105,3 +105,16 @@ def test_a_folder_that_moved_is_found_beside_its_description(tmp_path: Path) -> 
     data = read_dataset(yolo_folder(tmp_path, described=described))
     assert len(data) == 1
     assert "data.yaml:1" in told(data, "moved")[0]
+
+
+def test_a_split_without_pictures_is_told_and_its_labels_too(tmp_path: Path) -> None:
+    folder = yolo_folder(tmp_path, described="train: images/train\nval: images/val\ntest: ''\nnames: [a]\n")
+    for name in ("train", "val"):
+        (folder / "images" / name).mkdir()
+        (folder / "labels" / name / "deep").mkdir(parents=True)
+        (folder / "labels" / name / "deep" / "q.txt").write_text("0 0.5 0.5 0.5 0.5\n", "utf-8")
+    (folder / "images" / "p.png").rename(folder / "images" / "train" / "p.png")
+    data = read_dataset(folder)
+    assert [item.split for item in data.samples] == ["train"]
+    assert told(data, "empty_file") == [f"{folder / 'data.yaml'}:2: `val` names images/val: no pictures"]
+    assert len(told(data, "no_picture")) == 2
