@@ -12,7 +12,6 @@ from edgevision.errors import DatasetError
 
 if TYPE_CHECKING:
     from edgevision.datasets.base import DataSet
-    from edgevision.datasets.check import Checked
     from edgevision.datasets.fix import Action
     from edgevision.datasets.plots import Vary
 
@@ -71,11 +70,7 @@ def check(  # noqa: PLR0913 - one a command-line option
         findings = [finding_json(finding) for finding in checked.findings]
         done = [{"what": action.what, "where": action.where, "why": action.why} for action in actions]
         typer.echo(json.dumps({**summary, "findings": findings, "fixed": fix and str(fix), "actions": done}))
-    raise typer.Exit(_code(checked))
-
-
-def _code(checked: Checked) -> int:
-    return 1 if checked.count("error") else 0
+    raise typer.Exit(1 if checked.count("error") else 0)
 
 
 @app.command()
@@ -152,8 +147,11 @@ def stats(
     from edgevision.datasets.measure import measure_all
     from edgevision.datasets.plots import write_plots
     from edgevision.datasets.stats import stats as count
+    from edgevision.datasets.writing import must_be_beside
 
     data, name = _read(path, format_, columns)
+    if out is not None:
+        must_be_beside(out, data)
     with counted("pictures read", len({sample.file for sample in data.samples}), quiet=as_json) as each:
         measured = measure_all([sample.file for sample in data.samples], each)
     found = count(data, measured)
@@ -179,10 +177,12 @@ def preview(
 ) -> None:
     """Show some pictures with their boxes, every class among them where it is there, as they are or varied."""
     from edgevision.datasets.plots import chosen, write_sheet
+    from edgevision.datasets.writing import must_be_beside
 
     if out.suffix.lower() != ".png":
         raise DatasetError(f"{out}: a preview is a PNG file; name it so")
     data, _ = _read(path, format_, columns)
+    must_be_beside(out.parent, data)
     shown = chosen(data, count, seed, None if augment is None else _pipeline(augment))
     write_sheet(shown, data.classes, out)
     typer.echo(f"{len(shown)} of {len(data)} pictures in {out}")

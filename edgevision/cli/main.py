@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -46,6 +47,8 @@ def _options(
 def main() -> None:
     """Entry point of the console script."""
     setup_logging("warning", "console")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that is no UTF-8 is shown as it can be
     try:
         app()
     except EdgevisionError as exc:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from cli_process import edgevision
 from labelled import coco_folder, data_set, sample, yolo_folder
 from typer.testing import CliRunner, Result
 
@@ -151,3 +153,21 @@ def test_a_set_in_which_nothing_can_be_read_is_an_error_and_never_a_traceback(tm
         assert isinstance(call(*words).exception, DatasetError), words
     assert call("stats", folder, "--out", tmp_path / "plots").exit_code == 0
     assert [item.name for item in tmp_path.iterdir()] in (["set", "plots"], ["plots", "set"])
+
+
+def test_nothing_is_drawn_among_the_pictures(folder: Path) -> None:
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    images = folder / "images"
+    for words in (("stats", folder, "--out", images), ("preview", folder, "--out", images / "p.png")):
+        assert "lies inside of the data set" in str(call(*words).exception)
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+    assert call("preview", folder, "--out", folder / "sheet.png").exit_code == 0
+
+
+def test_folders_whose_names_are_no_utf8_are_printed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")  # as where a language is set
+    out = tmp_path / os.fsdecode(b"out \xff")
+    done = edgevision("data", "convert", folder, "--to", "coco", "--out", out)
+    assert (done.returncode, "out \\udcff" in done.stdout) == (0, True), done.stderr
