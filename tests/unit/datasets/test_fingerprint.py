@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from labelled import data_set
 
 from edgevision.datasets.fingerprint import fingerprint
@@ -34,3 +35,11 @@ def test_pictures_boxes_classes_and_splits_do(tmp_path: Path) -> None:
     assert len({known, *map(fingerprint, changed)}) == 5
     first.file.write_bytes(first.file.read_bytes() + b"x")
     assert fingerprint(data) != known
+
+
+def test_the_rounding_of_a_format_does_not_count(tmp_path: Path) -> None:
+    data = data_set(tmp_path)
+    first, *others = data.samples
+    for offset in (-1e-4, 1e-4):
+        near = replace(data, samples=(replace(first, xyxy=first.xyxy + np.float32(offset)), *others))
+        assert fingerprint(near) == fingerprint(data)
