@@ -22,7 +22,7 @@ FEW_GROUPS = 3  # with fewer in a split, its numbers say more about these groups
 _ROUNDS = 200
 
 Counts = NDArray[np.float64]
-Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class SplitSettings(Settings):
@@ -96,8 +96,12 @@ def group_names(data: DataSet, pattern: str | None, column: str | None) -> list[
     """The group of every sample; without pattern and column its part, which is the picture where no part is known.
 
     Raises:
-        DatasetError: The pattern does not fit a file name, or a sample lacks the column.
+        DatasetError: The pattern is none or does not fit a file name, or a sample lacks the column.
     """
+    try:
+        re.compile(pattern or "")
+    except re.error as exc:
+        raise DatasetError(f"the group pattern {pattern!r} is no regular expression: {exc}") from exc
     return [_group(sample, pattern, column) for sample in data.samples]
 
 

@@ -127,7 +127,10 @@ def new_folder(folder: Path) -> Iterator[Path]:
         yield inner
         inner.replace(folder)
     except OSError as exc:
-        raise DatasetError(f"{exc.filename or folder}: cannot be read or written: {exc.strerror or exc}") from exc
+        where = (
+            folder if exc.filename2 else exc.filename or folder
+        )  # two where copying ends: that is no fault of the first
+        raise DatasetError(f"{where}: cannot be read or written: {exc.strerror or exc}") from exc
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

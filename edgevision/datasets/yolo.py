@@ -118,7 +118,7 @@ class _Described:
         if not isinstance(names, list):
             raise DatasetError(f"{where}: `names` is missing: a list of class names, or a mapping from 0, 1, ...")
         if self._keys.get("nc", len(names)) != len(names):
-            raise DatasetError(f"{self._where('nc')}: `nc` is {self._keys['nc']}, but `names` has {len(names)}")
+            raise DatasetError(f"{self._where('nc')}: `nc` is {self._keys['nc']!r}, but `names` has {len(names)}")
         return class_names(names, where)
 
     def _pictures(self, split: str, given: Any) -> Iterable[Path]:  # noqa: ANN401 - YAML is anything

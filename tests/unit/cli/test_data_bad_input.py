@@ -122,6 +122,7 @@ def test_names_that_are_no_utf8_and_classes_like_markup_are_printed(tmp_path: Pa
 def test_groups_that_cannot_be_told_are_told_before_pictures_are_read(folder: Path) -> None:
     assert "has no column 'board'" in str(call("check", folder, "--group-column", "board").exception)
     assert "does not fit this name" in str(call("check", folder, "--group-pattern", "^x").exception)
+    assert "is no regular expression" in str(call("check", folder, "--group-pattern", "(").exception)
     assert "finds an empty name" in str(call("check", folder, "--group-pattern", "^(x*)").exception)
 
 
@@ -133,6 +134,7 @@ def test_groups_that_cannot_be_told_are_told_before_pictures_are_read(folder: Pa
         ("0,0,0", "needs a share"),
         ("-1,1,1", "--ratio"),
         ("inf,1,1", "--ratio"),
+        ("1e308,1e308,1e308", "--ratio"),
     ],
 )
 def test_ratios_that_are_none(folder: Path, tmp_path: Path, ratio: str, says: str) -> None:

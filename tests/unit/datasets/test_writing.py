@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,3 +126,13 @@ def test_a_folder_that_cannot_be_replaced_is_told_before_the_work(
     with pytest.raises(DatasetError, match="out: cannot be replaced"):
         must_be_new(Path("out"))
     must_be_new(tmp_path / "out" / "new")
+
+
+def test_a_full_disk_is_no_fault_of_the_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))  # as copying does
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(DatasetError, match=r"out: cannot be read or written: No space left"):
+        write_dataset(data_set(tmp_path / "in"), tmp_path / "out", "yolo")
+    assert [item.name for item in tmp_path.iterdir()] == ["in"]
