@@ -13,6 +13,8 @@ from edgevision.sources.imageheader import picture_size
 from edgevision.sources.images import SUFFIXES, natural_key, read_image
 
 _HEAD_BYTES = 256 * 1024
+_TAIL_BYTES = 64 * 1024
+_WEBP_HAS_EXIF = 0x08  # among the flags of VP8X (RFC 9649, 2.7.1)
 _ORIENTATION, _TURNED = 0x0112, range(5, 9)  # orientations that lie on their side (EXIF 2.32, 4.6.4)
 _START_OF_SCAN, _APP1 = 0xDA, 0xE1
 _STARTS = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"RIFF": ".webp"}
@@ -93,11 +95,13 @@ def upright_size(file: Path) -> tuple[int, int]:
     try:
         with file.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
+            stream.seek(max(len(head), stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            tail = stream.read()
     except OSError as exc:
         msg = f"{file}: cannot be read: {exc.strerror}"
         raise ImageError(msg) from exc
     size = picture_size(head)
-    if size is None or not size.width * size.height or _orientation_needs_decoding(head):
+    if size is None or not size.width * size.height or _orientation_needs_decoding(head, tail):
         image = read_image(file)
         return image.shape[1], image.shape[0]
     turned = head.startswith(b"\xff\xd8") and _jpeg_orientation(head) in _TURNED
@@ -117,11 +121,13 @@ def sizes(files: Sequence[Path]) -> list[tuple[int, int] | ImageError]:
         return list(pool.map(one, files))
 
 
-def _orientation_needs_decoding(head: bytes) -> bool:
+def _orientation_needs_decoding(head: bytes, tail: bytes) -> bool:
     """Formats where the installed OpenCV decides whether an orientation counts, so it is asked."""
     if head.startswith(b"\x89PNG"):
-        return b"eXIf" in head
-    return head[:4] in {b"II*\0", b"MM\0*"} or (head[8:12] == b"WEBP" and b"EXIF" in head)
+        return b"eXIf" in head or b"eXIf" in tail
+    if head[8:12] == b"WEBP":  # the block itself lies behind the pixels
+        return b"EXIF" in head or (head[12:16] == b"VP8X" and bool(head[20] & _WEBP_HAS_EXIF))
+    return head[:4] in {b"II*\0", b"MM\0*"}
 
 
 def _jpeg_orientation(head: bytes) -> int:

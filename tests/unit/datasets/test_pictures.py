@@ -31,6 +31,23 @@ def test_the_size_is_that_of_the_picture_as_it_is_read(tmp_path: Path, suffix: s
         assert (width, height) == ((48, 64) if orientation in {6, 8} else (64, 48))
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tiff"])
+def test_an_orientation_behind_many_pixels_counts_too(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    file = tmp_path / f"a{suffix}"
+    many = np.random.default_rng(0).integers(0, 256, (300, 500, 3)).astype(np.uint8)
+    Image.fromarray(many).save(file, exif=exif, **({"lossless": True} if suffix == ".webp" else {"quality": 100}))
+    if suffix == ".png":
+        data = file.read_bytes()
+        start = data.index(b"eXIf") - 4
+        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+        file.write_bytes(data[:start] + data[end:-12] + data[start:end] + data[-12:])  # before IEND
+    assert file.stat().st_size > 256 * 1024
+    height, width = read_image(file).shape[:2]
+    assert upright_size(file) == (width, height)
+
+
 @pytest.mark.parametrize("mode", ["L", "1", "CMYK", "I;16"])
 def test_other_kinds_of_pixels(tmp_path: Path, mode: str) -> None:
     file = tmp_path / ("größe.jpg" if mode == "CMYK" else "größe.png")
