@@ -150,6 +150,9 @@ def _exif_blocks(head: bytes) -> Iterator[bytes]:
     at = 2
     while at + 4 <= len(head) and head[at] == 0xFF:  # noqa: PLR2004 - every segment starts so
         marker, (length,) = head[at + 1], struct.unpack_from(">H", head, at + 2)
+        if marker == 0xFF:  # noqa: PLR2004 - a fill byte
+            at += 1
+            continue
         if marker == _START_OF_SCAN:
             return
         body = head[at + 4 : at + 2 + length]

@@ -48,6 +48,17 @@ def test_an_orientation_behind_many_pixels_counts_too(tmp_path: Path, suffix: st
     assert upright_size(file) == (width, height)
 
 
+def test_fill_bytes_do_not_hide_an_orientation(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    file = tmp_path / "a.jpg"
+    Image.fromarray(noise(1, (64, 48))).save(file, exif=exif)
+    data = file.read_bytes()
+    file.write_bytes(data[:2] + b"\xff\xff" + data[2:])
+    height, width = read_image(file).shape[:2]
+    assert upright_size(file) == (width, height) == (48, 64)
+
+
 @pytest.mark.parametrize("mode", ["L", "1", "CMYK", "I;16"])
 def test_other_kinds_of_pixels(tmp_path: Path, mode: str) -> None:
     file = tmp_path / ("größe.jpg" if mode == "CMYK" else "größe.png")
