@@ -22,6 +22,7 @@ OUTSIDE_PX: Final = 0.5  # less is rounding
 SMALL_PX: Final = 4.0  # half a cell of the finest grid of a usual detector
 SAME_BOX_IOU: Final = 0.95
 IMBALANCE: Final = 10
+_BLOCK: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +125,13 @@ def clipped(xyxy: FloatArray, size: tuple[int, int]) -> FloatArray:
 
 def twins(sample: Sample) -> list[tuple[int, int]]:
     """(kept, surplus) indices of boxes of one class on the same place."""
-    rows, columns = np.nonzero(np.triu(iou(sample.xyxy, sample.xyxy) >= SAME_BOX_IOU, 1))
     found: dict[int, int] = {}
-    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-        if sample.label[row] == sample.label[column] and row not in found:
-            found.setdefault(column, row)
+    for start in range(0, len(sample), _BLOCK):  # thousands of boxes at once would fill the memory
+        same = iou(sample.xyxy[start : start + _BLOCK], sample.xyxy) >= SAME_BOX_IOU
+        rows, columns = np.nonzero(np.triu(same, start + 1))
+        for row, column in zip((rows + start).tolist(), columns.tolist(), strict=True):
+            if sample.label[row] == sample.label[column] and row not in found:
+                found.setdefault(column, row)
     return [(kept, surplus) for surplus, kept in found.items()]
 
 

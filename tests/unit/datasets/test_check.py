@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from labelled import CLASSES, data_set, noise, sample
 
 from edgevision.datasets.base import DataSet
-from edgevision.datasets.check import CheckSettings, check
+from edgevision.datasets.check import CheckSettings, check, twins
 from edgevision.datasets.fix import fixed
 from edgevision.datasets.formats import read_dataset, write_dataset
 
@@ -115,3 +116,14 @@ def test_a_cleaned_copy_has_no_errors_and_the_original_stays(tmp_path: Path) -> 
     assert {item.file.name for item in again.samples} < {"a.png", "b.png", "d.png"}
     assert len(actions) >= 4
     assert {file.name: file.read_bytes() for file in (tmp_path / "in").iterdir()} == before
+
+
+def test_thousands_of_boxes_do_not_fill_the_memory(tmp_path: Path) -> None:
+    boxes = [(x, y, x + 0.5, y + 0.5, 0) for x in range(60) for y in range(50)]
+    item = sample(tmp_path, "a.png", [*boxes, boxes[7]])
+    tracemalloc.start()
+    try:
+        assert twins(item) == [(7, 3000)]
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
