@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from scipy.stats import beta
 
 CONFIDENCE = 0.95
-_LARGEST_SAMPLE = 10**9
+_LARGEST_SAMPLE = 10**13
 _MOST_DIGITS = 12
 
 
@@ -112,7 +112,7 @@ def judge_claim(what: str, rate: Rate, claimed: float, things: str = "parts") ->
         claimed: 0..1, exclusive.
         things: What was counted, e.g. ``defective parts``.
     """
-    start = f"{what} below {percent(claimed)}"
+    start = f"{what} below {asked(claimed)}"
     if rate.total == 0:
         words = f"Refused: {start} cannot be judged without {things}."
         return Claim(what, claimed, supported=False, bound=None, words=words)
@@ -125,7 +125,8 @@ def judge_claim(what: str, rate: Rate, claimed: float, things: str = "parts") ->
     if (rate.value or 0.0) < claimed:
         more = f"without a failure {needed(claimed):,} are needed"
         if rate.count:
-            more += f", with {rate.count} failures {needed(claimed, rate.count):,}"
+            failures = "1 failure" if rate.count == 1 else f"{rate.count:,} failures"
+            more += f", with {failures} {needed(claimed, rate.count):,}"
         words += f" The sample is too small: {more}."
     else:
         words += " The rate that was counted is itself not below it."
@@ -133,13 +134,23 @@ def judge_claim(what: str, rate: Rate, claimed: float, things: str = "parts") ->
 
 
 def _apart(bound: float, claimed: float) -> str:
-    """The bound in percent, with as many digits as tell it from the claim."""
+    """The bound in percent, with as many digits as show on which side of the claim it lies."""
     words = percent(bound)
     digits = 3
-    while words == percent(claimed) and digits < _MOST_DIGITS:
+    while not _same_side(words, bound, claimed) and digits < _MOST_DIGITS:
         words = f"{100 * bound:.{digits}f}".rstrip("0").rstrip(".") + " %"
         digits += 1
     return words
+
+
+def _same_side(words: str, bound: float, claimed: float) -> bool:
+    shown, limit = float(words.removesuffix(" %")), float(asked(claimed).removesuffix(" %"))
+    return shown < limit if bound < claimed else shown > limit
+
+
+def asked(value: float) -> str:
+    """A rate that somebody asked for, in percent with all its digits: rounded, it would be another one."""
+    return f"{100 * value:.12g} %"
 
 
 def percent(value: float) -> str:

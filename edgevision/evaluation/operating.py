@@ -15,7 +15,7 @@ from operator import itemgetter
 import numpy as np
 
 from edgevision.errors import DatasetError
-from edgevision.evaluation.intervals import needed, percent
+from edgevision.evaluation.intervals import asked, needed
 from edgevision.evaluation.matching import counts_by_class, match_all, total
 from edgevision.evaluation.parts import PartRates, Parts, part_rates
 from edgevision.evaluation.predict import Predictions
@@ -102,7 +102,7 @@ def choose_for_escape(parts: Parts, wanted: float) -> OperatingPoint:
     common = _common(parts, lambda rates: (max(0.0, float(rates.escape.count - allowed)),), highest=True)
     thresholds, frozen = _by_class(parts, common, worth)
     notes = [*_frozen_note(frozen), *_escape_notes(wanted, part_rates(parts, thresholds), allowed)]
-    how = f"the largest common threshold with at most {percent(wanted)} escapes, then the least overkill class by class"
+    how = f"the largest common threshold with at most {asked(wanted)} escapes, then the least overkill class by class"
     return _point(parts, thresholds, how, notes)
 
 
@@ -125,7 +125,7 @@ def choose_for_cost(parts: Parts, costs: Costs) -> OperatingPoint:
     cost = expected_cost(part_rates(parts, thresholds), costs)
     how = (
         f"least expected cost where an escape costs {costs.escape:g}, an overkill {costs.overkill:g} and "
-        f"{percent(costs.ng_share)} of the parts are defective: {cost:.4g} a part"
+        f"{asked(costs.ng_share)} of the parts are defective: {cost:.4g} a part"
     )
     return _point(parts, thresholds, how, _frozen_note(frozen))
 
@@ -229,10 +229,10 @@ def _frozen_note(frozen: Sequence[str]) -> list[str]:
 def _escape_notes(wanted: float, rates: PartRates, allowed: int) -> list[str]:
     notes = []
     if rates.escape.count > allowed:
-        notes.append(f"No threshold lets as few as {percent(wanted)} escape; this is the one with the fewest.")
+        notes.append(f"No threshold lets as few as {asked(wanted)} escape; this is the one with the fewest.")
     if not rates.overkill.total:
         notes.append("No good parts to choose on: what the thresholds reject of good parts is not measurable.")
     if 0 < wanted < 1 and rates.escape.total < (enough := needed(wanted)):
         total = rates.escape.total
-        notes.append(f"{total} defective parts cannot show {percent(wanted)}; that takes {enough:,} without an escape.")
+        notes.append(f"{total} defective parts cannot show {asked(wanted)}; that takes {enough:,} without an escape.")
     return notes

@@ -53,9 +53,11 @@ def _of_100(rate: Rate, things: str, happens: str, what: str) -> str:
 
 
 def _number(value: float) -> str:
-    if value >= 10 or value == round(value):  # noqa: PLR2004 - a digit behind the point tells nothing there
+    if 10 <= value <= 99 or value == round(value):  # noqa: PLR2004 - a digit behind the point tells nothing there
         return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 0.1 else f"{value:.2f}"  # noqa: PLR2004
+    if 0.1 <= value < 10:  # noqa: PLR2004
+        return f"{value:.1f}"
+    return percent(value / 100).removesuffix(" %")  # neither none nor all, and not to be rounded to it
 
 
 def rate_words(rate: Rate | None) -> str:

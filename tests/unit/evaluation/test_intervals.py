@@ -84,3 +84,28 @@ def test_an_answer_never_contradicts_itself_by_rounding() -> None:
     assert not almost.supported
     assert "0 of 298 defective parts only shows less than 1.0002 %" in almost.words
     assert "shows less than 0.997 % with" in judge_claim("escape rate", Rate(0, 299), 0.01, "defective parts").words
+
+
+def test_the_claim_is_told_with_all_its_digits() -> None:
+    shown = judge_claim("escape rate", Rate(0, 240), 0.0125, "defective parts").words
+    assert shown.startswith("Supported: escape rate below 1.25 %; 0 of 240 defective parts shows less than 1.2 % with")
+    refused = judge_claim("escape rate", Rate(0, 240), 0.01238, "defective parts").words
+    assert refused.startswith("Refused: escape rate below 1.238 % is not shown; 0 of 240 defective parts only shows")
+    assert "less than 1.24 %. The sample is too small: without a failure 241 are needed." in refused
+
+
+@given(st.floats(0.001, 0.3), st.integers(20, 2000))
+def test_a_bound_in_words_lies_on_its_side_of_the_claim(claimed: float, parts: int) -> None:
+    claimed = round(claimed, 6)
+    claim = judge_claim("escape rate", Rate(0, parts), claimed)
+    said = float(claim.words.split("shows less than ")[1].split(" %")[0])
+    assert said < 100 * claimed if claim.supported else said > 100 * claimed
+
+
+def test_a_single_failure_is_one() -> None:
+    assert "with 1 failure 473." in judge_claim("escape rate", Rate(1, 300), 0.01).words
+    assert "with 2 failures 628." in judge_claim("escape rate", Rate(2, 300), 0.01).words
+
+
+def test_tiny_claims_take_as_many_as_they_take() -> None:
+    assert needed(1e-10) == pytest.approx(2.9957e10, rel=1e-4)

@@ -93,3 +93,9 @@ def test_what_cannot_be_measured_cannot_be_chosen_by(scored: Any) -> None:
         choose_for_escape(parts_of(scored([(False, (0.5,))])), 0.1)
     with pytest.raises(DatasetError, match="overkill is not measurable and has no cost"):
         choose_for_cost(parts_of(scored([(True, (0.5,))])), EQUAL)
+
+
+def test_the_wish_is_told_with_all_its_digits(scored: Any) -> None:
+    point = choose_for_escape(parts_of(scored([(True, (0.9,)), (False, (0.1,))])), 0.0125)
+    assert point.how.startswith("the largest common threshold with at most 1.25 % escapes")
+    assert "1 defective parts cannot show 1.25 %; that takes 239 without an escape." in point.notes

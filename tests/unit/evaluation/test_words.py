@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from edgevision.evaluation.evaluate import Request, judge
 from edgevision.evaluation.intervals import Rate
+from edgevision.evaluation.parts import PartRates
 from edgevision.evaluation.words import About, ap_words, card_sections, document, no_mistake, rate_words, verdict
 
 ABOUT = About("boards@1#abc", "boards", "f" * 64, "2026-11-25")
@@ -81,3 +83,12 @@ def test_json_holds_no_infinity_and_what_words_say(judged: Any) -> None:
     assert told["parts"]["escape"]["interval_95"][1] == pytest.approx(0.7076, abs=1e-4)
     assert told["claims"][0]["supported"] is False
     assert len(told["curves"]["open"]) == 101
+
+
+def test_hardly_any_is_not_none_and_almost_all_not_all(judged: Any) -> None:
+    results = judged([(True, 0.9), (False, 0.1)])
+    few = replace(results, rates=PartRates(Rate(249, 250), Rate(1, 100_000)))
+    assert verdict(few) == [
+        "Of 100 defective parts about 99.6 pass (between 98 and 99.99; 249 of 250 were counted).",
+        "Of 100 good parts about 0.001 are rejected (between 0.000025 and 0.0056; 1 of 100,000 were counted).",
+    ]
