@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from edgevision.datasets.base import DataSet, Finding
 from edgevision.errors import DatasetError, EdgevisionError
 from edgevision.evaluation.coco import CocoResult, coco_result
 from edgevision.evaluation.intervals import Claim, Rate, judge_claim
 from edgevision.evaluation.matching import MIN_IOU, Counts, Match, confusion, counts_by_class, false_kinds, match_all
+from edgevision.evaluation.notes import notes_of
 from edgevision.evaluation.operating import (
     Costs,
     OperatingPoint,
@@ -28,7 +27,6 @@ from edgevision.evaluation.splits import split_of
 from edgevision.inference.base import Detector
 from edgevision.types import Detections, IntArray
 
-MANY_DEFECTS = 1.5  # on a part, on average, from which on the escape rate says little about parts with one
 SWEEP = tuple(round(0.01 * step, 2) for step in range(1, 100))
 
 
@@ -197,7 +195,7 @@ def judge(
         sweep=tuple(sweep(parts, SWEEP)),
         slices=tuple(slices(predictions, matches, parts, defect_thresholds, coco, labelled)),
         claims=tuple(_claims(request, rates)),
-        notes=(*_notes(predictions, data, choose_on), *_many_defects(predictions, parts), *point.notes),
+        notes=(*notes_of(predictions, data, parts, choose_on), *point.notes),
     )
 
 
@@ -250,16 +248,6 @@ def _right_place(predictions: Predictions, parts: Parts, matches: tuple[Match, .
     return Rate(len(right), int(parts.ng.sum()))
 
 
-def _many_defects(predictions: Predictions, parts: Parts) -> list[str]:
-    """What a part with several defects hides: one that is found rejects it, however many are missed."""
-    boxes = sum(int(np.isin(sample.label, parts.label).sum()) for sample in predictions.data.samples)
-    defective = int(parts.ng.sum())
-    if boxes < MANY_DEFECTS * defective or not defective:
-        return []
-    note = f"A defective part has {boxes / defective:.1f} labelled defects here, and any one that is found rejects it"
-    return [f"{note}: of parts with a single defect more would pass."]
-
-
 def _without_templates(predictions: Predictions, data: DataSet) -> Predictions:
     own = {sample.file for sample in data.samples}
     return predictions.of(lambda sample: sample.file in own)
@@ -271,20 +259,3 @@ def _claims(request: Request, rates: PartRates) -> list[Claim]:
         ("overkill rate", rates.overkill, request.claim_overkill, "good parts"),
     )
     return [judge_claim(what, rate, claimed, things) for what, rate, claimed, things in asked if claimed is not None]
-
-
-def _notes(predictions: Predictions, data: DataSet, choose_on: Predictions | None) -> list[str]:
-    notes = list(predictions.notes)
-    if predictions.unreadable:
-        notes.append(f"Pictures that could not be used, and are in no number: {len(predictions.unreadable)}.")
-    if broken := sum(finding.severity == "error" for finding in data.findings):
-        notes.append(f"Errors in the data set; what they are about is in no number: {broken}.")
-    if choose_on is None:
-        return notes
-    if choose_on is not predictions and choose_on.unreadable:
-        notes.append(f"Pictures to choose thresholds on that could not be used: {len(choose_on.unreadable)}.")
-    reported = {sample.part for sample in predictions.data.samples}
-    if shared := len(reported & {sample.part for sample in choose_on.data.samples}):
-        of = "all" if shared == len(reported) else f"{shared:,} of {len(reported):,}"
-        notes.append(f"Thresholds were chosen on {of} of the very parts that are reported here: the rates flatter.")
-    return notes

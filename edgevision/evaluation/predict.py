@@ -32,8 +32,9 @@ class Predictions:
     """Labelled pictures with what a detector saw in them.
 
     Attributes:
-        data: The pictures that could be read. Boxes are cut to their picture, and those of which nothing is left are
-            dropped; classes that only the detector knows follow the data set's own.
+        data: The pictures that could be used, without the parts of which one could not: they might pass for good.
+            Boxes are cut to their picture, and those of which nothing is left are dropped; classes that only the
+            detector knows follow the data set's own.
         found: One item a picture, source pixels of the upright picture, labels of ``data``.
         brightness: Mean grey value of each picture, 0..255.
         unreadable: The pictures that could not be used, and why.
@@ -74,32 +75,33 @@ def predict(detector: Detector, data: DataSet, *, advance: Advance | None = None
         msg = f"{data.root}: there are no pictures to evaluate on"
         raise DatasetError(msg)
     known, label, notes = classes_of_both(detector.classes, data)
-    samples: list[Sample] = []
-    found: list[Detections] = []
-    brightness: list[float] = []
+    seen: list[tuple[Sample, Detections, float]] = []
     unreadable: list[Finding] = []
+    broken: set[str] = set()
     lost = 0
     pictures = _read_ahead(data.samples)
     while chunk := list(islice(pictures, max(1, detector.max_batch))):
         good = [(sample, image) for sample, image in chunk if not isinstance(image, Finding)]
         unreadable += [image for _, image in chunk if isinstance(image, Finding)]
+        broken.update(sample.part for sample, image in chunk if isinstance(image, Finding))
         if good:
             answers = detector.infer(single_batch([_frame(*item) for item in good], detector.input))
-            found += [_mapped(answer, label) for answer in answers]
-            cut = [_cut(sample) for sample, _ in good]
-            lost += sum(len(sample) for sample, _ in good) - sum(map(len, cut))
-            samples += cut
-            brightness += [float(image.mean()) for _, image in good]
+            for (sample, image), answer in zip(good, answers, strict=True):
+                cut = _cut(sample)
+                lost += len(sample) - len(cut)
+                seen.append((cut, _mapped(answer, label), float(image.mean())))
         if advance is not None:
             advance(len(chunk))
-    if not samples:
+    whole = [row for row in seen if row[0].part not in broken]
+    if not whole:
         msg = f"none of {len(data)} pictures can be used; the first: {unreadable[0].message}"
         raise DatasetError(msg)
     if lost:
         notes = (*notes, f"{lost} labelled boxes lie outside of their picture and are not counted.")
-    return Predictions(
-        replace(data, classes=known, samples=tuple(samples)), tuple(found), tuple(brightness), tuple(unreadable), notes
-    )
+    if more := len(seen) - len(whole):
+        notes = (*notes, f"Pictures left out since another picture of the same part could not be used: {more}.")
+    samples, found, brightness = zip(*whole, strict=True)
+    return Predictions(replace(data, classes=known, samples=samples), found, brightness, tuple(unreadable), notes)
 
 
 def coco_results(predictions: Predictions) -> list[dict[str, object]]:
@@ -132,7 +134,7 @@ def classes_of_both(model: Sequence[str], data: DataSet) -> tuple[tuple[str, ...
     """
     used = [name for name, count in zip(data.classes, data.counts(), strict=True) if count]
     missing = [name for name in used if name not in model]
-    if missing or not set(model) & set(data.classes):
+    if missing or (data.classes and not set(model) & set(data.classes)):
         strange = missing or list(data.classes)
         msg = f"the model does not know {', '.join(strange)}; it knows {', '.join(model)} (classes go by their name)"
         raise DatasetError(msg)
@@ -187,4 +189,6 @@ def _read(sample: Sample) -> Image | Finding:
     if size != tuple(sample.size):
         have, said = (f"{width}x{height}" for width, height in (size, sample.size))
         return Finding("size", "error", name, f"the picture is {have} px, its labels are for {said} px")
+    if set(sample.label.tolist()) != set(_cut(sample).label.tolist()):  # it would pass for one without the defect
+        return Finding("outside", "error", name, "all its labelled boxes of a class lie outside of the picture")
     return image

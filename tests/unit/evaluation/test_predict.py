@@ -145,3 +145,34 @@ def test_a_bundle_of_any_order_and_size(coloured: Coloured, tmp_path: Path, orde
     detector.close()
     assert found.found[0].label.tolist() == [0 if order == "rgb" else 2]
     assert 0.05 < found.found[0].score[0] < 0.25
+
+
+def test_a_part_of_which_a_picture_cannot_be_used_is_left_out_whole(detector: Detector, coloured: Coloured) -> None:
+    data = coloured([("", 204, True), ("", 51, False), ("", 51, False)])
+    parts = ("one", "one", "two")
+    samples = tuple(
+        replace(item, columns={"part": part}) for item, part in zip(data.samples, parts, strict=True)
+    )  # the only picture of part one that shows its defect is broken: by the other it would pass for good
+    samples[0].file.write_bytes(b"")
+    found = predict(detector, replace(data, samples=samples))
+    assert [sample.part for sample in found.data.samples] == ["two"]
+    assert len(found.found) == len(found.brightness) == 1
+    assert found.notes == ("Pictures left out since another picture of the same part could not be used: 1.",)
+    with pytest.raises(DatasetError, match="none of 2 pictures can be used; the first: the file is empty"):
+        predict(detector, replace(data, samples=samples[:2]))
+
+
+def test_a_picture_all_whose_labels_lie_outside_does_not_pass_for_good(detector: Detector, coloured: Coloured) -> None:
+    data = coloured([("", 204, True), ("", 51, False)])
+    outside = np.array([[70, 0, 80, 10], [0, 0, 9, 9]], np.float32)
+    for boxes, label in ((outside[:1], [0]), (outside, [0, 1])):
+        moved = replace(data.samples[0], xyxy=boxes, label=np.array(label))
+        found = predict(detector, replace(data, samples=(moved, data.samples[1])))
+        assert len(found.data) == 1
+        assert "all its labelled boxes of a class lie outside of the picture" in str(found.unreadable[0])
+
+
+def test_good_pictures_without_any_class_can_be_judged(detector: Detector, coloured: Coloured) -> None:
+    found = predict(detector, replace(coloured([("", 204, False)]), classes=()))
+    assert found.data.classes == ("red", "green", "blue")
+    assert found.found[0].label.tolist() == [0]
