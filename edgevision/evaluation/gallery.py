@@ -14,7 +14,6 @@ import numpy as np
 
 from edgevision.errors import ImageError
 from edgevision.evaluation.evaluate import Results
-from edgevision.evaluation.parts import Parts
 from edgevision.geometry import area
 from edgevision.sources.images import read_image
 from edgevision.types import FloatArray, Image
@@ -68,15 +67,16 @@ class Shown:
 def missed(results: Results) -> list[Mistake]:
     """Labelled boxes that nothing found, worst of each class first: those of parts that passed, then the large ones."""
     out = []
-    called = _called(results.parts, results)
+    parts = results.parts
+    escaped = parts.ng & ~parts.called_ng([results.thresholds[index] for index in parts.label])
     for place, (sample, item) in enumerate(zip(results.predictions.data.samples, results.matches, strict=True)):
-        passed = not called[results.parts.of_sample[place]]
         sizes = area(sample.xyxy)
         for box in item.missed.tolist():
             width, height = (sample.xyxy[box, 2:] - sample.xyxy[box, :2]).tolist()
-            detail = f"{width:.0f}x{height:.0f} px" + (", the part passed" if passed else "")
             name = results.predictions.data.name(sample.file)
             label = int(sample.label[box])
+            passed = bool(escaped[parts.of_sample[place]]) and label in parts.label
+            detail = f"{width:.0f}x{height:.0f} px" + (", the part passed" if passed else "")
             worth = (float(passed), float(sizes[box]))
             out.append(Mistake(place, name, label, results.classes[label], detail, worth, sample.xyxy[box]))
     return _in_turn(out)
@@ -87,13 +87,13 @@ def false(results: Results) -> list[Mistake]:
     out = []
     pictures = zip(results.predictions.data.samples, results.predictions.found, results.matches, strict=True)
     for place, (sample, found, item) in enumerate(pictures):
-        good = not results.parts.ng[results.parts.of_sample[place]]
+        part_is_good = not results.parts.ng[results.parts.of_sample[place]]
         for row, kind in zip(item.kept.tolist(), item.kinds, strict=True):
             if kind == "found":
                 continue
-            score = float(found.score[row])
+            score, label = float(found.score[row]), int(found.label[row])
+            good = part_is_good and label in results.parts.label
             detail = _WORDS[kind] + (", a good part rejected" if good else "")
-            label = int(found.label[row])
             title = f"{results.classes[label]} {score:.2f}"
             name = results.predictions.data.name(sample.file)
             out.append(Mistake(place, name, label, title, detail, (float(good), score), found.xyxy[row]))
@@ -129,9 +129,12 @@ def crop(results: Results, picture: Image, mistake: Mistake) -> Image:
     """A square around the box with all labels and reports in it, (SIDE_PX, SIDE_PX, 3) uint8 BGR."""
     left, top, side = _window(mistake.xyxy, (picture.shape[1], picture.shape[0]))
     scale = SIDE_PX / side
-    moved = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float32)
-    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    room = cv2.warpAffine(picture, moved, (SIDE_PX, SIDE_PX), flags=smooth, borderValue=(128, 128, 128))
+    grow = scale
+    if scale < 1:  # a warp would leave pixels out where it shrinks
+        size = [max(1, round(length * scale)) for length in picture.shape[1::-1]]
+        picture, grow = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), 1.0
+    moved = np.array([[grow, 0, -left * scale], [0, grow, -top * scale]], np.float32)
+    room = cv2.warpAffine(picture, moved, (SIDE_PX, SIDE_PX), flags=cv2.INTER_LINEAR, borderValue=(128, 128, 128))
     out = np.asarray(room, np.uint8)
     sample = results.predictions.data.samples[mistake.sample]
     found, item = results.predictions.found[mistake.sample], results.matches[mistake.sample]
@@ -151,10 +154,6 @@ def _window(xyxy: FloatArray, size: tuple[int, int]) -> tuple[float, float, floa
     side = max(min(side, float(max(size))), x2 - x1, y2 - y1)
     left, top = ((first + second) / 2 - side / 2 for first, second in ((x1, x2), (y1, y2)))
     return max(0.0, min(left, size[0] - side)), max(0.0, min(top, size[1] - side)), side
-
-
-def _called(parts: Parts, results: Results) -> list[bool]:
-    return list(map(bool, parts.called_ng([results.thresholds[index] for index in parts.label])))
 
 
 def _address(picture: Image) -> str:
