@@ -54,7 +54,7 @@ def write_report(results: Results, folder: Path, about: About, *, curves: Path |
     }
     for name, text in files.items():
         try:
-            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).write_text(text, encoding="utf-8", errors="replace")  # a file name may be no Unicode
         except OSError as exc:
             msg = f"{folder / name}: cannot be written: {exc.strerror}"
             raise EdgevisionError(msg) from exc

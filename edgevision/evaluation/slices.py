@@ -16,6 +16,7 @@ from edgevision.evaluation.predict import Predictions
 from edgevision.geometry import area
 from edgevision.types import BoolArray, IntArray
 
+OWN_KINDS = frozenset({"brightness", "class", "size"})  # a column of such a name is told apart
 NOT_GIVEN = "(not given)"
 MOST_VALUES = 30  # a column with more of them, e.g. a serial number, tells pictures apart and not conditions
 MIN_COUNT = 20  # labelled boxes or parts below which a slice is listed and never named the worst
@@ -96,7 +97,8 @@ def slices(
     out: list[Slice] = []
     for by, values in kinds.items():
         found = _by_picture(by, values, sorted(set(values)), counted)
-        out += _marked(_precise(found, values, predictions, judged))
+        named = [replace(item, by=f"column {by}") for item in found] if by in OWN_KINDS else found
+        out += _marked(_precise(named, values, predictions, judged))
     grey, names = _brightness(predictions)
     out += _marked(_precise(_by_picture("brightness", grey, names, counted), grey, predictions, judged))
     classes, sizes = _by_class(predictions, truth, seen), _by_size(predictions, truth)

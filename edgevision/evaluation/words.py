@@ -11,6 +11,7 @@ from edgevision.evaluation.evaluate import SWEEP, Results
 from edgevision.evaluation.intervals import Rate, needed, percent, upper_bound
 from edgevision.evaluation.slices import Slice
 
+_BAR = r"\|"  # in a markdown table
 _WISHED = (0.01, 0.001, 0.0001)  # rates that people ask for
 
 
@@ -98,13 +99,14 @@ def card_sections(results: Results) -> str:
     lines += ["", "| class | boxes | mAP50 | mAP50-95 | threshold | found | false |", "|---|---|---|---|---|---|---|"]
     for name, threshold, counts in zip(results.classes, results.thresholds, results.by_class, strict=True):
         cells = (
+            name.replace("|", _BAR),
+            str(counts.found + counts.missed),
             _ap_cells(coco.by_class[name]),
             f"{threshold:.4g}",
             rate_words(Rate(counts.found, counts.found + counts.missed)),
+            str(counts.false),
         )
-        lines.append(
-            f"| {name} | {counts.found + counts.missed} | {cells[0]} | {cells[1]} | {cells[2]} | {counts.false} |"
-        )
+        lines.append(f"| {' | '.join(cells)} |")
     lines.append(f"| all | {sum(c.found + c.missed for c in results.by_class)} | {_ap_cells(coco.overall)} | | | |")
     lines += [
         "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -188,3 +189,9 @@ def test_a_used_or_impossible_folder_is_refused(tmp_path: Path) -> None:
         new_folder(tmp_path / "used" / "x" / "out")
     with pytest.raises(EdgevisionError, match="cannot be written: File exists"):
         new_folder(tmp_path / "used" / "x")
+
+
+def test_a_file_name_that_is_no_unicode_still_makes_a_page(labels: Any, dets: Any, preds: Any, tmp_path: Path) -> None:
+    pair = preds([(labels([(0, 0, 9, 9, 0)], os.fsdecode(b"pr\xfcf.png")), dets([]))])
+    page = write_report(judge(pair, pair.data, Request(split="")), tmp_path, ABOUT)
+    assert "pr?f.png" in page.read_text("utf-8")

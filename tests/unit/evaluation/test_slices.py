@@ -126,3 +126,10 @@ def test_a_part_seen_by_two_cameras_counts_for_both(labels: Any, dets: Any, pred
     ]
     assert [item.escape for item in cut(preds(pairs), "camera")] == [Rate(0, 1), Rate(0, 1)]
     assert [item.escape for item in every(preds(pairs)) if item.by == "size"] == []
+
+
+def test_a_column_called_like_a_kind_of_slice_is_told_apart(boards: Any) -> None:
+    rows = [({"class": "A" if number % 2 else "B"}, True) for number in range(4)]
+    found = every(boards(rows))
+    assert [item.value for item in found if item.by == "column class"] == ["A", "B"]
+    assert "class" not in {item.by for item in found}

@@ -92,3 +92,8 @@ def test_hardly_any_is_not_none_and_almost_all_not_all(judged: Any) -> None:
         "Of 100 defective parts about 99.6 pass (between 98 and 99.99; 249 of 250 were counted).",
         "Of 100 good parts about 0.001 are rejected (between 0.000025 and 0.0056; 1 of 100,000 were counted).",
     ]
+
+
+def test_a_bar_in_a_class_name_does_not_end_its_cell(labels: Any, dets: Any, preds: Any) -> None:
+    seen = preds([(labels([(0, 0, 9, 9, 0)]), dets([]))], ("a|b",))
+    assert r"| a\|b | 1 |" in card_sections(judge(seen, seen.data, Request(split="")))
