@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.util import find_spec
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -189,6 +190,8 @@ def _costs(escape: float | None, overkill: float | None, ng_share: float | None)
     if escape is None or overkill is None or ng_share is None:
         msg = "choosing by cost needs all of --cost-escape, --cost-overkill and --ng-share"
         raise EdgevisionError(msg)
+    if not (isfinite(escape) and isfinite(overkill)):
+        raise EdgevisionError("--cost-escape and --cost-overkill must be finite")
     return Costs(escape, overkill, ng_share)
 
 

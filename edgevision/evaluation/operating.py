@@ -78,9 +78,10 @@ def choose_for_f1(predictions: Predictions, parts: Parts) -> OperatingPoint:
         return 2 * counts.found / max(1, 2 * counts.found + counts.false + counts.missed)
 
     best = max(F1_TRIED, key=lambda threshold: (f1(threshold), -threshold))
+    notes = () if f1(best) else (f"No threshold finds a labelled box: {best:g} is merely the lowest that was tried.",)
     chosen = dict.fromkeys(predictions.data.classes, best)
     rates = part_rates(parts, [best] * len(parts.classes))
-    return OperatingPoint(chosen, "the common threshold of the best F1 over all boxes", rates)
+    return OperatingPoint(chosen, "the common threshold of the best F1 over all boxes", rates, notes)
 
 
 def choose_for_escape(parts: Parts, wanted: float) -> OperatingPoint:

@@ -11,12 +11,12 @@ def split_of(data: DataSet, name: str) -> DataSet:
 
     Args:
         data: All pictures.
-        name: A split, ``COLUMN=VALUE,VALUE``, or empty for all.
+        name: A split, ``COLUMN=VALUE,VALUE``, or empty or ``all`` for all.
 
     Raises:
         DatasetError: It holds no picture.
     """
-    if not name:
+    if name in {"", "all"}:
         return data
     column, given, values = name.partition("=")
     if given:

@@ -172,6 +172,11 @@ def test_choosing_by_cost_wants_all_three(bundle: Path, data: Path) -> None:
     assert "an escape costs 100, an overkill 1 and 5 % of the parts are defective" in " ".join(done.output.split())
 
 
+def test_a_cost_without_end_is_refused(bundle: Path, data: Path) -> None:
+    given = ("--choose-on", "val", "--cost-escape", "inf", "--cost-overkill", 1, "--ng-share", 0)
+    assert "must be finite" in refused(bundle, "--data", data, *given)
+
+
 def test_wrong_use_is_told_in_words(bundle: Path, data: Path, tmp_path: Path) -> None:
     ours = (bundle, "--data", data)
     assert "there is no split dev; it has val, test" in refused(*ours, "--split", "dev")

@@ -191,3 +191,10 @@ def test_unreadable_pictures_of_either_split_are_told(detector: Detector, colour
     notes: Any = " ".join(results.notes)
     assert "could not be used, and are in no number: 1" in notes
     assert "Pictures to choose thresholds on that could not be used: 1" in notes
+
+
+def test_thresholds_can_be_chosen_on_all_pictures(detector: Detector, coloured: Coloured) -> None:
+    results = evaluate(detector, boards(coloured), Request(choose_on="all", escape_rate=0.0))
+    assert results.point.chosen_on is not None
+    assert results.point.chosen_on.escape == Rate(0, 3)
+    assert any("Thresholds were chosen on all of the very parts" in note for note in results.notes)

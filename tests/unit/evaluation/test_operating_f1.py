@@ -44,3 +44,10 @@ def test_chosen_where_it_is_reported_it_says_that_it_flatters() -> None:
     results = judge(seen, seen.data, Request(split="val", choose_on="val", best_f1=True), choose_on=seen)
     assert any("the rates flatter" in note for note in results.notes)
     assert results.point.how.startswith("the common threshold of the best F1")
+
+
+def test_where_nothing_is_found_the_threshold_is_said_to_mean_nothing() -> None:
+    seen = predictions((0.01, 0.9))
+    point = choose_for_f1(seen, parts_of(seen))
+    assert point.notes == ("No threshold finds a labelled box: 0.05 is merely the lowest that was tried.",)
+    assert choose_for_f1(predictions((0.9, 0.4)), parts_of(seen)).notes == ()
