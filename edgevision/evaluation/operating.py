@@ -15,11 +15,11 @@ from operator import itemgetter
 import numpy as np
 
 from edgevision.errors import DatasetError
-from edgevision.evaluation.intervals import asked, needed
+from edgevision.evaluation.intervals import Rate, asked, needed
 from edgevision.evaluation.matching import counts_by_class, match_all, total
 from edgevision.evaluation.parts import PartRates, Parts, part_rates
 from edgevision.evaluation.predict import Predictions
-from edgevision.types import FloatArray
+from edgevision.types import BoolArray, FloatArray
 
 MIN_PARTS = 20  # defective parts that must show a class before it gets a threshold of its own
 ROUNDS = 10  # over the classes, at most; each one gains at least a part, and few have that many to gain
@@ -139,7 +139,19 @@ def expected_cost(rates: PartRates, costs: Costs) -> float:
 
 def sweep(parts: Parts, steps: Sequence[float]) -> list[PartRates]:
     """The rates at common thresholds."""
-    return [part_rates(parts, [step] * len(parts.classes)) for step in steps]
+    return _rates_at(parts, parts.best.max(axis=1, initial=0.0), np.zeros(len(parts.ng), np.bool_), steps)
+
+
+def _rates_at(parts: Parts, score: FloatArray, called: BoolArray, steps: Sequence[float]) -> list[PartRates]:
+    """The rates where the parts are rejected that are called ng anyway, and those whose score reaches a step.
+
+    Scores are sorted once: there may be hundreds of thousands, and thousands of steps.
+    """
+    limits = np.asarray(steps, np.float32)
+    ng, good = parts.ng, ~parts.ng
+    passed, kept = (np.searchsorted(np.sort(score[these & ~called]), limits).tolist() for these in (ng, good))
+    bad, fine = int(ng.sum()), int(good.sum())
+    return [PartRates(Rate(few, bad), Rate(fine - many, fine)) for few, many in zip(passed, kept, strict=True)]
 
 
 def need(parts: Parts, *, good: bool) -> None:
@@ -199,10 +211,11 @@ def _moved(
     own = thresholds[place]
     best, now = own, worth(part_rates(parts, thresholds))
     every = _candidates(parts.best[:, place])
-    few = every[:: max(1, len(every) // MOST_TRIED)]
-    for candidate in sorted(few, key=lambda value: abs(value - own)):
-        value = worth(part_rates(parts, [*thresholds[:place], candidate, *thresholds[place + 1 :]]))
-        if value < now:
+    few = sorted(every[:: max(1, len(every) // MOST_TRIED)], key=lambda value: abs(value - own))
+    others = np.arange(len(thresholds)) != place
+    called = ((parts.best >= np.asarray(thresholds, np.float32)) & others).any(axis=1)
+    for candidate, rates in zip(few, _rates_at(parts, parts.best[:, place], called, few), strict=True):
+        if (value := worth(rates)) < now:
             best, now = candidate, value
     return best, now
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevision.errors import DatasetError
-from edgevision.evaluation.operating import Costs, choose_for_cost, choose_for_escape, expected_cost
+from edgevision.evaluation.operating import Costs, choose_for_cost, choose_for_escape, expected_cost, sweep
 from edgevision.evaluation.parts import Parts, part_rates, parts_of
 
 EQUAL = Costs(escape=100, overkill=1, ng_share=0.05)
@@ -99,3 +99,12 @@ def test_the_wish_is_told_with_all_its_digits(scored: Any) -> None:
     point = choose_for_escape(parts_of(scored([(True, (0.9,)), (False, (0.1,))])), 0.0125)
     assert point.how.startswith("the largest common threshold with at most 1.25 % escapes")
     assert "1 defective parts cannot show 1.25 %; that takes 239 without an escape." in point.notes
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31))
+def test_a_sweep_counts_what_the_thresholds_do_one_by_one(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    parts = made((random.random(25) < 0.5).tolist(), random.integers(0, 11, (25, 3)) / 10)
+    steps = [0.001, 0.1, 0.3, 0.30001, 0.7, 0.95, 1.0]  # scores lie on them, in float32
+    assert sweep(parts, steps) == [part_rates(parts, [step] * 3) for step in steps]
