@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from io import TextIOWrapper
 
 import typer
 
@@ -47,8 +47,8 @@ def _options(
 def main() -> None:
     """Entry point of the console script."""
     setup_logging("warning", "console")
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name that is no UTF-8 is shown as it can be
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold what this terminal cannot show
     try:
         app()
     except EdgevisionError as exc:

@@ -255,6 +255,18 @@ def test_as_a_command_it_says_one_line_and_no_traceback(data: Path, tmp_path: Pa
     assert message.startswith(f"error: {tmp_path}")
 
 
+def test_a_file_name_that_is_no_unicode_is_told(bundle: Path, data: Path, tmp_path: Path) -> None:
+    first = read_dataset(data).of("test").samples[0].file
+    first.write_bytes(b"")
+    first.rename(os.fsdecode(os.fsencode(first.parent) + b"/pr\xfcf.png"))
+    command = [sys.executable, "-m", "edgevision", "evaluate", bundle, "--data", data, "--out", tmp_path / "report"]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, capture_output=True, text=True, env=strict, check=False)
+    assert done.returncode == 0, done.stderr
+    assert r"pr\udcfcf.png" in done.stdout
+    assert "pr?f.png" in (tmp_path / "report" / "report.html").read_text("utf-8")
+
+
 def test_thresholds_are_not_written_into_weights(data: Path, tmp_path: Path) -> None:
     weights = tmp_path / "best.pt"
     weights.write_bytes(b"x")
