@@ -129,6 +129,7 @@ def _card(results: Results) -> dict[str, Any]:
     splits = [name for name in (*SPLITS, "") if name in known] + sorted(known - {*SPLITS, ""})
     parts = [data.of(split) for split in splits]
     widths, heights = (np.array([sample.size[axis] for sample in data.samples]) for axis in (0, 1))
+    ends = (f"{widths.min()}x{heights.min()}", f"{widths.max()}x{heights.max()}")
     areas = [area(sample.xyxy) for sample in data.samples]
     names = size_names(np.concatenate(areas)) if areas else []
     return {
@@ -136,7 +137,7 @@ def _card(results: Results) -> dict[str, Any]:
         "pictures": [len(part) for part in parts],
         "parts": [len({sample.part for sample in part.samples}) for part in parts],
         "boxes": _boxes(data.classes, [part.counts() for part in parts]),
-        "picture_sizes": f"{widths.min()}x{heights.min()} to {widths.max()}x{heights.max()} px",
+        "picture_sizes": " to ".join(dict.fromkeys(ends)) + " px",
         "box_sizes": ", ".join(f"{names.count(size):,} {size}" for size in SIZES),
     }
 

@@ -195,3 +195,7 @@ def test_a_file_name_that_is_no_unicode_still_makes_a_page(labels: Any, dets: An
     pair = preds([(labels([(0, 0, 9, 9, 0)], os.fsdecode(b"pr\xfcf.png")), dets([]))])
     page = write_report(judge(pair, pair.data, Request(split="")), tmp_path, ABOUT)
     assert "pr?f.png" in page.read_text("utf-8")
+
+
+def test_pictures_of_one_size_are_not_said_to_differ(results: Results) -> None:
+    assert "Pictures of 64x48 px; boxes" in Page(render(results, ABOUT)).text
