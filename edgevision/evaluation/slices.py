@@ -9,7 +9,7 @@ import numpy as np
 
 from edgevision.datasets.base import PART, Sample
 from edgevision.evaluation.coco import SIZES, CocoResult, coco_result, size_names
-from edgevision.evaluation.intervals import Rate
+from edgevision.evaluation.intervals import CONFIDENCE, Rate, two_sided
 from edgevision.evaluation.matching import Match
 from edgevision.evaluation.parts import Parts
 from edgevision.evaluation.predict import Predictions
@@ -79,8 +79,8 @@ def slices(
     """Every slice that tells something: kinds with one value only are left out.
 
     The worst of a kind is named where its recall is the lowest, or its escape or overkill rate the highest, at least
-    ``MIN_COUNT`` boxes or parts are in it, and its 95 % interval does not overlap that of the others together. A part
-    whose pictures lie in two slices counts in both.
+    ``MIN_COUNT`` boxes or parts are in it, and its interval does not overlap the 95 % one of the others together; it is
+    the wider, the more slices compete. A part whose pictures lie in two slices counts in both.
 
     Args:
         predictions: Pictures with labels and detections.
@@ -223,4 +223,6 @@ def _worst(failures: Sequence[Rate]) -> int | None:
     worst = max(enough, key=lambda place: failures[place].value or 0.0)
     rest = [rate for place, rate in enumerate(failures) if place != worst]
     others = Rate(sum(rate.count for rate in rest), sum(rate.total for rate in rest))
-    return worst if others.total and failures[worst].interval[0] > others.interval[1] else None
+    confidence = 1 - (1 - CONFIDENCE) / len(enough)  # the worst of many looks bad by chance, Bonferroni 1936
+    low, _ = two_sided(failures[worst].count, failures[worst].total, confidence)
+    return worst if others.total and low > others.interval[1] else None

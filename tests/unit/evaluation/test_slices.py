@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgevision.evaluation.coco import coco_result
@@ -11,7 +12,7 @@ from edgevision.evaluation.intervals import Rate
 from edgevision.evaluation.matching import match_all
 from edgevision.evaluation.parts import parts_of
 from edgevision.evaluation.predict import Predictions
-from edgevision.evaluation.slices import MOST_VALUES, Slice, slices
+from edgevision.evaluation.slices import MOST_VALUES, Slice, _worst, slices
 
 BOX = (10.0, 10.0, 30.0, 30.0)
 
@@ -133,3 +134,10 @@ def test_a_column_called_like_a_kind_of_slice_is_told_apart(boards: Any) -> None
     found = every(boards(rows))
     assert [item.value for item in found if item.by == "column class"] == ["A", "B"]
     assert "class" not in {item.by for item in found}
+
+
+def test_of_many_boards_alike_one_is_hardly_ever_named() -> None:
+    random = np.random.default_rng(0)
+    named = [_worst([Rate(int(few), 40) for few in random.binomial(40, 0.1, 30)]) is not None for _ in range(300)]
+    assert sum(named) < 6
+    assert _worst([*[Rate(4, 40)] * 29, Rate(20, 40)]) == 29
