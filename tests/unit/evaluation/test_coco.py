@@ -123,3 +123,13 @@ def test_nothing_labelled_and_nothing_seen(labels: Any, dets: Any, preds: Any) -
 
 def test_sizes_are_cocos() -> None:
     assert size_names([31.9**2, 32.1**2, 95.9**2, 96.1**2]) == ["small", "medium", "medium", "large"]
+
+
+def test_each_size_has_its_own_precision(labels: Any, dets: Any, preds: Any) -> None:
+    small, large = (0, 0, 20, 20, 0), (100, 100, 250, 250, 0)
+    seen = preds([(labels([small, (30, 30, 80, 80, 0), large], size=(300, 300)), dets([(*large, 0.9)]))])
+    found = coco_result(seen).by_size
+    assert {name: item.map50 for name, item in found.items()} == {
+        "small": 0.0, "medium": 0.0, "large": pytest.approx(1),
+    }  # fmt: skip
+    assert size_names([32**2, 96**2]) == ["medium", "large"]

@@ -109,3 +109,9 @@ def test_a_single_failure_is_one() -> None:
 
 def test_tiny_claims_take_as_many_as_they_take() -> None:
     assert needed(1e-10) == pytest.approx(2.9957e10, rel=1e-4)
+
+
+def test_a_claim_is_about_less_and_not_about_as_much() -> None:
+    assert not judge_claim("escape rate", Rate(0, 100), upper_bound(0, 100)).supported
+    words = judge_claim("escape rate", Rate(1, 100), 0.01).words
+    assert "The rate that was counted is itself not below it." in words

@@ -95,3 +95,26 @@ def test_rows_and_columns_add_up(truth: list[Any], reported: list[Any], seed: in
 def test_the_overlap_that_is_asked_for(labels: Any, dets: Any, min_iou: float, kind: str) -> None:
     made = match(labels([(10, 10, 30, 30, 0)]), dets([(20, 10, 40, 30, 0, 0.9)]), HALF, min_iou)
     assert made.kinds == (kind,)
+
+
+@pytest.mark.parametrize(
+    ("height", "label", "kind"),
+    [
+        (5, 0, "found"),  # an IoU of just 0.5
+        (5, 1, "wrong_class"),
+        (4.9, 0, "bad_place"),
+        (4.9, 1, "bad_place"),
+        (1.5, 0, "bad_place"),
+        (1, 0, "bad_place"),  # just 0.1
+        (0.9, 0, "nothing_there"),
+    ],
+)
+def test_overlaps_at_the_limits(labels: Any, dets: Any, height: float, label: int, kind: str) -> None:
+    made = match(labels([(0, 0, 10, 10, 0)]), dets([(0, 0, 10, height, label, 0.9)]), HALF)
+    assert made.kinds == (kind,)
+
+
+def test_a_score_reaches_a_threshold_that_is_a_little_more_in_float64(labels: Any, dets: Any) -> None:
+    found = dets([(0, 0, 10, 10, 0, 0.7)])
+    assert float(found.score[0]) < 0.7
+    assert match(labels([(0, 0, 10, 10, 0)]), found, (0.7, 0.7, 0.7)).kinds == ("found",)

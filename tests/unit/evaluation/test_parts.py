@@ -61,3 +61,9 @@ def test_templates_are_good_parts_of_the_same_split_and_columns(labels: Any) -> 
 def test_without_templates_there_are_no_good_parts_to_take() -> None:
     with pytest.raises(DatasetError, match="no picture has a template"):
         templates_as_good(DataSet(("open",), (Sample(Path("a.png"), (8, 8)),)))
+
+
+def test_a_score_reaches_a_threshold_that_is_a_little_more_in_float64(scored: Any) -> None:
+    parts = parts_of(scored([(True, (0.7,)), (False, (0.7,))]))
+    assert part_rates(parts, [0.7] * 3).escape == Rate(0, 1)
+    assert part_rates(parts, [0.7001] * 3).escape == Rate(1, 1)
