@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevision.errors import DatasetError
+from edgevision.evaluation.intervals import Rate
 from edgevision.evaluation.operating import Costs, choose_for_cost, choose_for_escape, expected_cost, sweep
-from edgevision.evaluation.parts import Parts, part_rates, parts_of
+from edgevision.evaluation.parts import PartRates, Parts, part_rates, parts_of
 
 EQUAL = Costs(escape=100, overkill=1, ng_share=0.05)
 
@@ -108,3 +109,35 @@ def test_a_sweep_counts_what_the_thresholds_do_one_by_one(seed: int) -> None:
     parts = made((random.random(25) < 0.5).tolist(), random.integers(0, 11, (25, 3)) / 10)
     steps = [0.001, 0.1, 0.3, 0.30001, 0.7, 0.95, 1.0]  # scores lie on them, in float32
     assert sweep(parts, steps) == [part_rates(parts, [step] * 3) for step in steps]
+
+
+def test_the_expected_cost_weighs_escapes_by_the_share_of_defective_parts() -> None:
+    rates = PartRates(Rate(1, 10), Rate(2, 10))
+    assert expected_cost(rates, Costs(100, 1, 0.05)) == pytest.approx(0.05 * 0.1 * 100 + 0.95 * 0.2)
+
+
+def test_of_equal_costs_the_widest_stretch_wins_however_many_scores_lie_in_another() -> None:
+    parts = made([True, True, True, False, False, False], [[0.2], [0.3], [0.9], [0.1], [0.2], [0.32]])
+    assert choose_for_cost(parts, Costs(1, 1, 0.5)).thresholds["a"] == pytest.approx(0.61, abs=1e-3)
+
+
+def test_a_class_moves_down_no_further_than_it_must() -> None:
+    best = [[0.9, 0]] * 20 + [[0, 0.3]] * 20 + [[0.5, 0]] * 20
+    labelled = [[True, False]] * 20 + [[False, True]] * 20 + [[False, False]] * 20
+    point = choose_for_cost(made([True] * 40 + [False] * 20, best, labelled), Costs(1, 1, 0.5))
+    assert list(point.thresholds.values()) == pytest.approx([0.7, 0.3], abs=1e-3)
+    assert point.chosen_on == PartRates(Rate(0, 40), Rate(0, 20))
+
+
+def test_a_threshold_never_lies_just_above_the_score_that_it_is_for() -> None:
+    score = np.nextafter(np.float32(0.7), np.float32(0))
+    point = choose_for_escape(made([True, False], [[score], [0.1]]), 0.0)
+    assert list(point.thresholds.values()) == [0.6999]
+
+
+def test_twenty_parts_are_enough_for_a_threshold_of_its_own() -> None:
+    best = [[0.6, 0.0]] * 20 + [[0.0, 0.9]] * 20 + [[0.0, 0.7]] * 20
+    labelled = [[True, index < 20] for index in range(40)] + [[False, False]] * 20
+    chosen = choose_for_escape(made([True] * 40 + [False] * 20, best, labelled), 0.0)
+    assert chosen.thresholds["b"] > 0.7
+    assert not any("common threshold is kept" in note for note in chosen.notes)
