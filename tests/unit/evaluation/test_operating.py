@@ -141,3 +141,9 @@ def test_twenty_parts_are_enough_for_a_threshold_of_its_own() -> None:
     chosen = choose_for_escape(made([True] * 40 + [False] * 20, best, labelled), 0.0)
     assert chosen.thresholds["b"] > 0.7
     assert not any("common threshold is kept" in note for note in chosen.notes)
+
+
+@pytest.mark.parametrize(("ng", "told"), [(298, True), (299, False)])
+def test_just_enough_parts_are_enough_to_show_the_wish(ng: int, *, told: bool) -> None:
+    notes = choose_for_escape(made([True] * ng + [False], [[0.9]] * ng + [[0.1]]), 0.01).notes
+    assert any("cannot show 1 %; that takes 299" in note for note in notes) is told
