@@ -129,7 +129,7 @@ def _brightness(predictions: Predictions) -> tuple[list[str], list[str]]:
     low, high = np.quantile(grey, (1 / 3, 2 / 3))
     if high - low < 1:
         return ["all"] * len(grey), ["all"]
-    names = [f"dark (grey < {low:.0f})", "medium", f"bright (grey > {high:.0f})"]
+    names = [f"dark (grey up to {low:.0f})", "medium", f"bright (grey above {high:.0f})"]
     return [names[int(value > low) + int(value > high)] for value in grey], names
 
 

@@ -176,3 +176,8 @@ def test_good_pictures_without_any_class_can_be_judged(detector: Detector, colou
     found = predict(detector, replace(coloured([("", 204, False)]), classes=()))
     assert found.data.classes == ("red", "green", "blue")
     assert found.found[0].label.tolist() == [0]
+
+
+def test_a_score_of_four_thousandths_counts_and_keeps_its_digits(detector: Detector, coloured: Coloured) -> None:
+    (row,) = coco_results(predict(detector, coloured([("", 1, True)])))
+    assert row["score"] == pytest.approx(1 / 255, abs=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_brightness_in_thirds(boards: Any) -> None:
     made = boards([({}, index > 3) for index in range(12)])
     grey = Predictions(made.data, made.found, tuple(10.0 * index for index in range(12)))
     dark, medium, bright = cut(grey, "brightness")
-    assert dark.value.startswith("dark (grey < 3")
+    assert dark.value.startswith("dark (grey up to 3")
     assert (dark.recall, medium.recall.count, bright.recall.count) == (Rate(0, 4), 4, 4)
     assert cut(made, "brightness") == []
 
@@ -141,3 +142,16 @@ def test_of_many_boards_alike_one_is_hardly_ever_named() -> None:
     named = [_worst([Rate(int(few), 40) for few in random.binomial(40, 0.1, 30)]) is not None for _ in range(300)]
     assert sum(named) < 6
     assert _worst([*[Rate(4, 40)] * 29, Rate(20, 40)]) == 29
+
+
+@pytest.mark.parametrize(
+    ("brightness", "pictures"),
+    [
+        ((100.0, 102.0, 104.0, 106.0, 100.5, 103.0), [2, 2, 2]),
+        ((0.0, 0.0, 0.0, 50.0, 100.0, 100.0), [3, 1, 2]),  # as dark as the limit is dark
+        ((100.0, 100.0, 100.2, 100.4, 100.6, 100.8), []),
+    ],
+)
+def test_limits_of_brightness(boards: Any, brightness: tuple[float, ...], pictures: list[int]) -> None:
+    seen = replace(boards([({}, True)] * 6), brightness=brightness)
+    assert [item.pictures for item in cut(seen, "brightness")] == pictures

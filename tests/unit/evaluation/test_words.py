@@ -11,6 +11,7 @@ import pytest
 from edgevision.evaluation.evaluate import Request, judge
 from edgevision.evaluation.intervals import Rate
 from edgevision.evaluation.parts import PartRates
+from edgevision.evaluation.report import _class_rows, _confusion_rows
 from edgevision.evaluation.words import About, ap_words, card_sections, document, no_mistake, rate_words, verdict
 
 ABOUT = About("boards@1#abc", "boards", "f" * 64, "2026-11-25")
@@ -97,3 +98,16 @@ def test_hardly_any_is_not_none_and_almost_all_not_all(judged: Any) -> None:
 def test_a_bar_in_a_class_name_does_not_end_its_cell(labels: Any, dets: Any, preds: Any) -> None:
     seen = preds([(labels([(0, 0, 9, 9, 0)]), dets([]))], ("a|b",))
     assert r"| a\|b | 1 |" in card_sections(judge(seen, seen.data, Request(split="")))
+
+
+def test_precision_is_of_what_is_reported_and_recall_of_what_is_labelled(labels: Any, dets: Any, preds: Any) -> None:
+    boxes = [(10 * step, 0, 10 * step + 8, 8, 0) for step in range(9)]
+    found = [*boxes[:2], *((box[0], 50, box[2], 60, 0) for box in boxes[:3])]
+    seen = preds([(labels(boxes), dets([(*box, 0.9) for box in found]))])
+    results = judge(seen, seen.data, Request(split=""))
+    told = document(results, ABOUT)["by_class"]["open"]
+    assert [(told[name]["count"], told[name]["total"]) for name in ("recall", "precision")] == [(2, 9), (2, 5)]
+    row = _class_rows(results)[0]
+    assert (row["recall"], row["precision"]) == (Rate(2, 9), Rate(2, 5))
+    cells = _confusion_rows(results)[0]["cells"]
+    assert [cell["share"] for cell in cells] == [2 / 9, 0, 0, 7 / 9]
