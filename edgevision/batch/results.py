@@ -44,7 +44,7 @@ class ResultWriter:
         self._classes = classes
         self._annotate = annotate
         self._lines = (folder / "results.jsonl").open("w", encoding="utf-8")
-        self._table_file = (folder / "results.csv").open("w", encoding="utf-8", newline="")
+        self._table_file = (folder / "results.csv").open("w", encoding="utf-8", errors="backslashreplace", newline="")
         self._table = csv.DictWriter(self._table_file, _COLUMNS)
         self._table.writeheader()
         self._coco: list[dict[str, Any]] = []
@@ -86,9 +86,11 @@ class ResultWriter:
     def _draw(self, name: str, result: PictureResult) -> None:
         target = self._folder / "annotated" / f"{name.lstrip('/')}.jpg"  # a.png and a.bmp are two pictures
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not cv2.imwrite(str(target), annotated(result)):
-            msg = f"{target}: cannot be written"
-            raise EdgevisionError(msg)
+        _, jpeg = cv2.imencode(".jpg", annotated(result))
+        try:
+            target.write_bytes(jpeg.tobytes())  # OpenCV's own writer ends the process at names that are no UTF-8
+        except OSError as exc:
+            raise EdgevisionError(f"{target}: cannot be written: {exc.strerror}") from exc
 
 
 def annotated(result: PictureResult) -> Any:  # noqa: ANN401 - OpenCV's array type

@@ -93,6 +93,8 @@ def upright_size(file: Path) -> tuple[int, int]:
         ImageError: It is missing, empty or no picture.
     """
     try:
+        if file.is_fifo():  # it would be waited for
+            raise ImageError(f"{file}: is no regular file")
         with file.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
             stream.seek(max(len(head), stream.seek(0, os.SEEK_END) - _TAIL_BYTES))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -75,7 +76,10 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image:
 def _read(path: Path, most: int) -> bytes:
     """The file, unless it is larger than any picture that is allowed: then no memory is taken for it."""
     try:
-        size = path.stat().st_size
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) and not path.is_dir():  # a pipe would be waited for
+            raise ImageError(f"{path}: is no regular file")
+        size = found.st_size
         data = path.read_bytes() if size <= most else b""
     except OSError as exc:
         msg = f"{path}: cannot be read: {exc.strerror}"

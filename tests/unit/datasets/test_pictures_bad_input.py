@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -146,3 +147,11 @@ def test_a_header_that_says_nothing_of_a_size_is_unreadable(tmp_path: Path) -> N
     file.write_bytes(data[:16] + bytes(4) + data[20:])  # a width of 0
     with pytest.raises(ImageError, match="cannot be decoded"):
         upright_size(file)
+
+
+@pytest.mark.parametrize("read", [read_image, upright_size])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    pipe = tmp_path / "a.png"
+    os.mkfifo(pipe)
+    with pytest.raises(ImageError, match="is no regular file"):
+        read(pipe)
