@@ -46,7 +46,7 @@ class InspectionSettings(Settings):
     window: Polygon = _WHOLE
     """Where parts are inspected, fully inside and uncut: corners [x, y] in shares of the picture, 0..1."""
     rules: list[Rule] = []
-    """Rules of acceptance; with none, any defect with a score of 0.5 makes a part `ng`."""
+    """Rules of acceptance; with none, any defect that the model reports makes a part `ng`."""
     regions: dict[Name, Polygon] = {}
     """Regions of a part by name, for rules: corners [x, y] in shares of the part's box, 0..1."""
     min_frames: Annotated[int, Field(ge=1, le=100)] = 1

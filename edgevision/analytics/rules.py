@@ -41,8 +41,9 @@ class Rule(Settings):
     """Defect classes it is about; all when empty."""
     region: Name | None = None
     """Only defects in this region of the part; everywhere when not given."""
-    min_score: Unit = 0.5
-    """A defect counts from this score, 0..1."""
+    min_score: Unit = 0.0
+    """A defect counts from this score, 0..1; without it whatever the model reports, by the thresholds that were chosen
+    and judged for it."""
     review_score: Unit | None = None
     """From this score up to `min_score` a defect makes the part `review`, 0..1; off when not given."""
     min_length_px: Annotated[float, Field(ge=0)] = 0.0
@@ -61,7 +62,7 @@ class Rule(Settings):
     @model_validator(mode="after")
     def _ordered(self) -> Rule:
         if self.review_score is not None and self.review_score > self.min_score:
-            msg = f"review_score {self.review_score} must not be above min_score {self.min_score}"
+            msg = f"review_score {self.review_score} must not be above min_score {self.min_score}; give both"
             raise ValueError(msg)
         return self
 

@@ -11,7 +11,7 @@ PICTURE = {"by": "picture"}
 
 
 def read_rules(file: Path | None) -> InspectionSettings:
-    """Inspection settings for pictures; without a file any defect from score 0.5 rejects.
+    """Inspection settings for pictures; without a file any defect that the model reports rejects.
 
     Raises:
         ConfigError: The file is wrong.

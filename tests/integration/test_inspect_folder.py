@@ -10,7 +10,10 @@ import cv2
 import numpy as np
 import pytest
 from cli_process import edgevision, error_of
+from onnx_models import COLOURS, colour_bundle
 
+from edgevision.datasets.base import DataSet, Sample
+from edgevision.datasets.formats import write_dataset
 from edgevision.scenes.pcb import PcbConveyor
 
 BUNDLE = Path(__file__).parents[2] / "models" / "pcb-defects"
@@ -50,6 +53,27 @@ def test_each_board_gets_its_verdict(results: Path) -> None:
     assert {str(row["result"]) for row in rows} == {"ok", "ng"}
     for row in rows:
         assert Path(str(row["file"])).name.startswith(str(row["result"])), row
+
+
+def test_what_an_evaluation_counts_is_what_an_inspection_does(tmp_path: Path) -> None:
+    """At whatever thresholds a bundle has: scores here are 0.1 to 0.9, and 0.2 rejects."""
+    bundle = colour_bundle(tmp_path, thresholds={"default": 0.2})
+    (tmp_path / "pictures").mkdir()
+    samples = []
+    for number, (share, ng) in enumerate([(0.1, True), (0.3, True), (0.9, True), (0.1, False), (0.3, False)]):
+        file = tmp_path / "pictures" / f"{number}.png"
+        cv2.imwrite(str(file), np.full((48, 64, 3), (0, 0, round(255 * share)), np.uint8))
+        boxes = np.array([[24, 20, 40, 28]] if ng else [], np.float32).reshape(-1, 4)
+        samples.append(Sample(file, (64, 48), boxes, np.zeros(len(boxes), np.int64)))
+    write_dataset(DataSet(COLOURS, tuple(samples), root=tmp_path), tmp_path / "set", "yolo")
+    done = edgevision("evaluate", bundle.folder, "--data", tmp_path / "set", "--split", "all", "--json")
+    parts = json.loads(done.stdout[done.stdout.index("{") :])["parts"]
+    edgevision("inspect", tmp_path / "set", "--model", bundle.folder, "--out", tmp_path / "out", "--json")
+    labels = {file.stem: file.read_text("ascii").strip() for file in (tmp_path / "set" / "labels").rglob("*.txt")}
+    called = {Path(str(row["file"])).stem: row["result"] for row in _rows(tmp_path / "out")}
+    escapes = sum(bool(text) and called[name] == "ok" for name, text in labels.items())
+    overkills = sum(not text and called[name] == "ng" for name, text in labels.items())
+    assert (escapes, overkills) == (parts["escape"]["count"], parts["overkill"]["count"]) == (1, 1)
 
 
 def test_names_are_relative_and_in_natural_order(results: Path, shots: Path) -> None:
