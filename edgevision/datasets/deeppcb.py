@@ -67,7 +67,8 @@ def read(path: Path) -> DataSet:
     for name, picture in layout.pictures.items():
         raw = Raw(picture, splits.get(name, ""), columns=_board(name), template=layout.templates.get(name))
         if name in layout.labels:
-            _read_labels(layout.labels[name], raw, classes, findings)
+            with findings.about(raw):
+                _read_labels(layout.labels[name], raw, classes, findings)
         else:
             findings.warning("no_label", picture, "has no label file; it is taken to show nothing")
         if layout.templates and raw.template is None:

@@ -45,9 +45,9 @@ def fixed(checked: Checked, settings: CheckSettings) -> tuple[DataSet, list[Acti
     """The data set without its errors, and what that took.
 
     Of pictures that are there twice the one in test or else val stays, so that what is measured there stays
-    comparable; within a split the first one. Near duplicates are dropped across splits only. Labels that could not be
-    read are gone, since they never became part of the data set. A part or group that is in several splits moves to the
-    one that has most of it.
+    comparable; within a split the first one. Near duplicates are dropped across splits only. Pictures with a label that
+    cannot be read are gone, and so are those of whose boxes nothing is left: they would pass for good parts. A part or
+    group that is in several splits moves to the one that has most of it.
 
     Args:
         checked: The data set and what was found.
@@ -63,8 +63,12 @@ def fixed(checked: Checked, settings: CheckSettings) -> tuple[DataSet, list[Acti
         if measured.error or measured.size != sample.size:
             why = measured.error or "its header has another size"
             actions.append(Action("picture dropped", str(sample.file), why))
+            continue
+        cleaned = _cleaned(sample, len(checked.data.classes), checked.measured, actions)
+        if len(sample) and not len(cleaned):
+            actions.append(Action("picture dropped", str(sample.file), "none of its boxes is left; it is no good part"))
         else:
-            samples.append(_cleaned(sample, len(checked.data.classes), checked.measured, actions))
+            samples.append(cleaned)
     samples = _regrouped(checked.data, samples, settings, actions)
     samples = _without_duplicates(checked.data, samples, checked.measured, settings.near_bits, actions)
     if not samples:
@@ -73,7 +77,9 @@ def fixed(checked: Checked, settings: CheckSettings) -> tuple[DataSet, list[Acti
 
 
 def _left_out(finding: Finding) -> str:
-    return "picture dropped" if finding.kind in {"unreadable", "size"} else "label left out"
+    """``assemble`` leaves out a picture with its label; what has no picture was never one."""
+    dropped = {"unreadable", "size", "bad_label", "unknown_class"}
+    return "picture dropped" if finding.kind in dropped else "label left out"
 
 
 def _regrouped(data: DataSet, samples: list[Sample], settings: CheckSettings, actions: list[Action]) -> list[Sample]:

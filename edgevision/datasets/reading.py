@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class Raw:
         template: See ``Sample.template``.
         stated: (width, height) that the labels were made for, where the format says so.
         where: The file that states it.
+        lost: Whether a label of it cannot be read. Without it a defective part would pass for a good one, so the whole
+            picture is left out.
     """
 
     file: Path
@@ -49,6 +52,7 @@ class Raw:
     template: Path | None = None
     stated: tuple[int, int] | None = None
     where: str = ""
+    lost: bool = False
 
     def add(self, box: Sequence[float], label: int, origin: str) -> None:
         """One box more."""
@@ -77,6 +81,13 @@ class Findings:
         where, _, message = str(error).partition(": ")
         self.error(kind, where, message)
 
+    @contextmanager
+    def about(self, raw: Raw) -> Iterator[None]:
+        """Read labels of a picture; with an error among them it is ``lost``."""
+        before = len(self.found)
+        yield
+        raw.lost |= any(finding.severity == "error" for finding in self.found[before:])
+
     def lines_of(self, file: Path) -> list[tuple[str, str]]:
         """(``file:line``, text) of a label file's lines; none, and an error noted, when it cannot be read."""
         try:
@@ -100,7 +111,8 @@ def assemble(
         hint = f"; {findings.found[0]}" if findings.found else f"; known are {known}"
         raise DatasetError(f"{root}: there are no pictures{hint}")
     samples: list[Sample] = []
-    for raw, size in zip(ordered, sizes([raw.file for raw in ordered]), strict=True):
+    whole = [raw for raw in ordered if not raw.lost]
+    for raw, size in zip(whole, sizes([raw.file for raw in whole]), strict=True):
         if isinstance(size, ImageError):
             findings.refused("unreadable", size)
             continue

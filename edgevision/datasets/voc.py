@@ -125,7 +125,10 @@ class _Reader:
                 root = read_xml(file)
             except DatasetError as exc:
                 self._findings.refused("bad_label", exc)
-                labelled.add(known.of(labels, file, ""))
+                unread = known.of(labels, file, "")
+                labelled.add(unread)
+                if unread is not None:
+                    raws[unread].lost = True
                 continue
             picture = known.of(labels, file, root.get("filename"))
             if picture is None:
@@ -138,8 +141,9 @@ class _Reader:
                 continue
             labelled.add(picture)
             raws[picture].stated, raws[picture].where = _stated(root), str(file)
-            for item in root.all("object"):
-                self._object(item, file, raws[picture])
+            with self._findings.about(raws[picture]):
+                for item in root.all("object"):
+                    self._object(item, file, raws[picture])
         for picture in raws.keys() - labelled:
             self._findings.warning("no_label", picture, f"has no XML file in {labels}; it is taken to show nothing")
         return raws.values()

@@ -179,7 +179,8 @@ def _collect(
         if owner.setdefault(label, picture).name != picture.name:
             findings.warning("shared_label", picture, f"has the label file of {owner[label].name}, {label}")
         if is_there(label):
-            _read_labels(label, raw, len(classes), findings)
+            with findings.about(raw):
+                _read_labels(label, raw, len(classes), findings)
         else:
             findings.warning("no_label", picture, f"has no label file {label}; it is taken to show nothing")
         raws.append(raw)
