@@ -142,7 +142,7 @@ def stats(
     """Count pictures, boxes and classes, measure sizes and brightness, and plot them."""
     from dataclasses import asdict
 
-    from edgevision.cli.data_output import print_stats
+    from edgevision.cli.data_output import print_stats, say_left_out
     from edgevision.cli.progress import counted
     from edgevision.datasets.measure import measure_all
     from edgevision.datasets.plots import write_plots
@@ -160,6 +160,7 @@ def stats(
         typer.echo(json.dumps({**_head(path, name, data), **asdict(found), "plots": [str(file) for file in plots]}))
     else:
         print_stats(data, found, plots)
+        say_left_out(data, path)
 
 
 @app.command()
@@ -176,6 +177,7 @@ def preview(
     columns: Path | None = _COLUMNS,
 ) -> None:
     """Show some pictures with their boxes, every class among them where it is there, as they are or varied."""
+    from edgevision.cli.data_output import say_left_out
     from edgevision.datasets.plots import chosen, write_sheet
     from edgevision.datasets.writing import must_be_beside
 
@@ -186,6 +188,7 @@ def preview(
     shown = chosen(data, count, seed, None if augment is None else _pipeline(augment))
     write_sheet(shown, data.classes, out)
     typer.echo(f"{len(shown)} of {len(data)} pictures in {out}")
+    say_left_out(data, path)
 
 
 @app.command()
@@ -226,6 +229,7 @@ def fuse(
     as_json: bool = _JSON,
 ) -> None:
     """Make one picture of each picture and its defect-free template: grey, grey, difference; a YOLO data set."""
+    from edgevision.cli.data_output import say_left_out
     from edgevision.cli.progress import counted
     from edgevision.datasets.fuse import fuse_dataset
 
@@ -237,6 +241,7 @@ def fuse(
         typer.echo(json.dumps({**_head(path, name, data), "out": str(out), "fused": count}))
     else:
         typer.echo(f"{count} of {len(data)} pictures fused with their templates in {out}")
+        say_left_out(data, path)
 
 
 @app.command()

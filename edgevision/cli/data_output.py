@@ -56,6 +56,9 @@ def print_checked(checked: Checked, summary: dict[str, Any], *, everything: bool
     else:
         hint = "" if everything else "; --all shows every one"
         console.print(f"{_number(errors, 'error')}, {_number(warnings, 'warning')}{hint}", highlight=False)
+    if lost := len({sample.file for sample in checked.data.lost}):
+        why = "since it or a label of it cannot be used" if lost == 1 else "since they or labels of them cannot be used"
+        console.print(f"{_number(lost, 'picture')} left out, {why}", highlight=False)
 
 
 def show_actions(actions: Sequence[Action], cleaned: DataSet, folder: Path, *, everything: bool) -> None:
@@ -82,7 +85,8 @@ def say_left_out(data: DataSet, path: Path) -> None:
     """How much of a data set could not be read, on stderr."""
     left_out = sum(finding.severity == "error" for finding in data.findings)
     if left_out:
-        text = f"{_number(left_out, 'error')} while reading, left out: see edgevision data check {path}"
+        pictures = f"{_number(lost, 'picture')} " if (lost := len({sample.file for sample in data.lost})) else ""
+        text = f"{_number(left_out, 'error')} while reading, {pictures}left out: see edgevision data check {path}"
         Console(stderr=True).print(f"[red]warning[/] {escape(_printable(text))}", highlight=False, soft_wrap=True)
 
 
@@ -130,12 +134,14 @@ def print_stats(data: DataSet, stats: Stats, plots: Sequence[Path]) -> None:
     ):
         if values:
             spread.add_row(name, *(f"{value:.{digits}f}" for value in values))
-    console.print(spread)
+    if spread.row_count:
+        console.print(spread)
     sizes = list(stats.sizes.items())
     more = f", and {len(sizes) - 5} other sizes" if len(sizes) > 5 else ""  # noqa: PLR2004
-    console.print(
-        "picture sizes: " + ", ".join(f"{size} ({count})" for size, count in sizes[:5]) + more, highlight=False
-    )
+    if sizes:
+        console.print(
+            "picture sizes: " + ", ".join(f"{size} ({count})" for size, count in sizes[:5]) + more, highlight=False
+        )
     if stats.unreadable:
         console.print(f"[red]{stats.unreadable} pictures cannot be read[/]: edgevision data check", highlight=False)
     for file in plots:

@@ -26,12 +26,14 @@ class Finding:
         severity: ``error``: training on it would go wrong or the numbers would lie.
         where: The file, with its line where there is one.
         message: What is wrong, for a person.
+        picture: The picture that is left out for it with all its labels; empty where none is.
     """
 
     kind: str
     severity: Severity
     where: str
     message: str
+    picture: str = ""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
@@ -84,12 +86,14 @@ class DataSet:
         samples: The pictures that could be read, in natural order of their files.
         findings: What was wrong while reading; what it is about is not among the samples.
         root: The folder that names in reports are relative to.
+        lost: The pictures that are left out, since they or a label of theirs cannot be used: without boxes and size.
     """
 
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     findings: tuple[Finding, ...] = ()
     root: Path = field(default_factory=Path)
+    lost: tuple[Sample, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -101,6 +105,10 @@ class DataSet:
     def where(self, wanted: Callable[[Sample], bool]) -> DataSet:
         """The samples that ``wanted`` says yes to."""
         return replace(self, samples=tuple(sample for sample in self.samples if wanted(sample)))
+
+    def why_lost(self) -> str:
+        """Why the first picture is left out, to end a message that there is none; empty where all are there."""
+        return next((f"; {finding}" for finding in self.findings if finding.picture), "")
 
     def counts(self) -> list[int]:
         """How many boxes each class has, in the order of the classes."""
@@ -121,4 +129,5 @@ def merged(sets: Sequence[DataSet]) -> DataSet:
         index = np.array([classes.index(name) for name in item.classes], np.int64)
         samples += [replace(sample, label=index[sample.label]) for sample in item.samples]
     findings = tuple(finding for item in sets for finding in item.findings)
-    return DataSet(classes, tuple(samples), findings, sets[0].root if sets else Path())
+    lost = tuple(sample for item in sets for sample in item.lost)
+    return DataSet(classes, tuple(samples), findings, sets[0].root if sets else Path(), lost)

@@ -160,19 +160,16 @@ class _File:
             elif item.get("iscrowd"):
                 left_out["crowds"] += 1
             elif category not in index:
-                self._lost(raws[image], "unknown_class", where, f"there is no category {item.get('category_id')}")
+                text = f"there is no category {item.get('category_id')}"
+                self._findings.error("unknown_class", where, text, raws[image])
             elif values is None:
-                self._lost(raws[image], "bad_label", where, "`bbox` must be four numbers: x, y, width, height")
+                text = "`bbox` must be four numbers: x, y, width, height"
+                self._findings.error("bad_label", where, text, raws[image])
             elif raw := raws[image]:
                 x, y, width, height = values
                 raw.add((x, y, x + width, y + height), index[category], where)
         if left_out["crowds"]:
             self._findings.warning("crowd", self.file, f"{left_out['crowds']} crowds (iscrowd) are left out")
-
-    def _lost(self, raw: Raw | None, kind: str, where: str, message: str) -> None:
-        self._findings.error(kind, where, message)
-        if raw is not None:
-            raw.lost = True
 
     def unlisted(self, told: set[Path]) -> Iterator[Finding]:
         """Pictures that lie among the others and are in no file; those in ``told`` are left out, the new ones added."""

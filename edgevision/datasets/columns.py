@@ -19,9 +19,10 @@ TABLE = "columns.csv"  # read by itself where it lies in the data set's folder, 
 
 
 def with_columns(data: DataSet, table: Path) -> DataSet:
-    """The samples with the columns of a CSV file, by its column ``file``: a name relative to the root, or a file name.
+    """The pictures with the columns of a CSV file, by its column ``file``: a name relative to the root, or a file name.
 
-    A row without a picture, and one whose file name fits several, become findings.
+    Those that are ``lost`` are named like any other. A row without a picture, and one whose file name fits several,
+    become findings.
 
     Raises:
         DatasetError: The file is no such table.
@@ -29,10 +30,10 @@ def with_columns(data: DataSet, table: Path) -> DataSet:
     rows, columns = _rows(table)
     by_name: dict[str, list[int]] = {}
     by_file: dict[str, list[int]] = {}
-    for index, sample in enumerate(data.samples):
+    samples, findings = [*data.samples, *data.lost], list(data.findings)
+    for index, sample in enumerate(samples):
         by_name.setdefault(data.name(sample.file), []).append(index)
         by_file.setdefault(sample.file.name, []).append(index)
-    samples, findings = list(data.samples), list(data.findings)
     for line, row in rows:
         name = row[FILE].replace("\\", "/").removeprefix("./")
         found = by_name.get(name) or by_file.get(name, [])
@@ -44,7 +45,8 @@ def with_columns(data: DataSet, table: Path) -> DataSet:
             what = f"{len(found)} pictures are called" if found else "there is no picture"
             severity, kind = ("error", "ambiguous_row") if found else ("warning", "no_picture_for_row")
             findings.append(Finding(kind, severity, f"{table}:{line}", f"{what} {name}"))  # type: ignore[arg-type]
-    return replace(data, samples=tuple(samples), findings=tuple(findings))
+    count = len(data.samples)
+    return replace(data, samples=tuple(samples[:count]), lost=tuple(samples[count:]), findings=tuple(findings))
 
 
 def in_table(value: str) -> str:

@@ -67,8 +67,7 @@ def read(path: Path) -> DataSet:
     for name, picture in layout.pictures.items():
         raw = Raw(picture, splits.get(name, ""), columns=_board(name), template=layout.templates.get(name))
         if name in layout.labels:
-            with findings.about(raw):
-                _read_labels(layout.labels[name], raw, classes, findings)
+            _read_labels(layout.labels[name], raw, classes, findings)
         else:
             findings.warning("no_label", picture, "has no label file; it is taken to show nothing")
         if layout.templates and raw.template is None:
@@ -130,12 +129,12 @@ def _splits(path: Path, known: Mapping[str, Path], findings: Findings) -> dict[s
 
 
 def _read_labels(file: Path, raw: Raw, classes: Sequence[str], findings: Findings) -> None:
-    for where, line in findings.lines_of(file):
+    for where, line in findings.lines_of(file, raw):
         values = numbers(re.split(r"[\s,]+", line))
         if values is None or len(values) != _NUMBERS:
-            findings.error("bad_label", where, f"expected x1 y1 x2 y2 type, got {line[:60]!r}")
+            findings.error("bad_label", where, f"expected x1 y1 x2 y2 type, got {line[:60]!r}", raw)
         elif not (values[4].is_integer() and 1 <= values[4] <= len(classes)):
-            findings.error("unknown_class", where, f"type {values[4]:g}; there are 1 to {len(classes)}")
+            findings.error("unknown_class", where, f"type {values[4]:g}; there are 1 to {len(classes)}", raw)
         else:
             raw.add(values[:4], int(values[4]) - 1, where)
 

@@ -56,7 +56,7 @@ def fixed(checked: Checked, settings: CheckSettings) -> tuple[DataSet, list[Acti
     Raises:
         DatasetError: Not one picture is left, or moving groups would empty a split: it must be divided anew.
     """
-    actions = [Action(_left_out(f), f.where, f.message) for f in checked.data.findings if f.severity == "error"]
+    actions = _left_out(checked.data.findings)
     samples = []
     for sample in checked.data.samples:
         measured = checked.measured[sample.file]
@@ -73,13 +73,22 @@ def fixed(checked: Checked, settings: CheckSettings) -> tuple[DataSet, list[Acti
     samples = _without_duplicates(checked.data, samples, checked.measured, settings.near_bits, actions)
     if not samples:
         raise DatasetError(f"{checked.data.root}: not one picture is left; the first reason: {actions[0].why}")
-    return replace(checked.data, samples=tuple(samples), findings=()), actions
+    return replace(checked.data, samples=tuple(samples), findings=(), lost=()), actions
 
 
-def _left_out(finding: Finding) -> str:
-    """``assemble`` leaves out a picture with its label; what has no picture was never one."""
-    dropped = {"unreadable", "size", "bad_label", "unknown_class"}
-    return "picture dropped" if finding.kind in dropped else "label left out"
+def _left_out(findings: Sequence[Finding]) -> list[Action]:
+    """What the reader left out: a picture once, however much of it cannot be read, and labels of no picture."""
+    errors = [finding for finding in findings if finding.severity == "error"]
+    counts = Counter(finding.picture for finding in errors)
+    actions: dict[str, Action] = {}
+    for number, finding in enumerate(errors):
+        if not finding.picture:
+            actions[f"{number}"] = Action("label left out", finding.where, finding.message)
+        elif finding.picture not in actions:
+            more = f", and {counts[finding.picture] - 1} more" if counts[finding.picture] > 1 else ""
+            why = finding.message if finding.where == finding.picture else str(finding)
+            actions[finding.picture] = Action("picture dropped", finding.picture, why + more)
+    return list(actions.values())
 
 
 def _regrouped(data: DataSet, samples: list[Sample], settings: CheckSettings, actions: list[Action]) -> list[Sample]:

@@ -128,7 +128,7 @@ def write_dataset(
     if format not in _WRITE:
         raise DatasetError(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
     if not data.samples:
-        raise DatasetError(f"{folder}: there is no picture to be written")
+        raise DatasetError(f"{folder}: there is no picture to be written{data.why_lost()}")
     items = placed(data)
     with new_folder(folder) as fresh:
         names = [_PLACE[format](item) for item in items]

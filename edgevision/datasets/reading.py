@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,8 +38,8 @@ class Raw:
         template: See ``Sample.template``.
         stated: (width, height) that the labels were made for, where the format says so.
         where: The file that states it.
-        lost: Whether a label of it cannot be read. Without it a defective part would pass for a good one, so the whole
-            picture is left out.
+        lost: Whether it or a label of it cannot be used. Without that label a defective part would pass for a good one,
+            so the whole picture is left out.
     """
 
     file: Path
@@ -68,32 +67,27 @@ class Findings:
 
     found: list[Finding] = field(default_factory=list)
 
-    def error(self, kind: str, where: object, message: str) -> None:
-        """Training on it would go wrong."""
-        self.found.append(Finding(kind, "error", str(where), message))
+    def error(self, kind: str, where: object, message: str, lost: Raw | None = None) -> None:
+        """Training on it would go wrong; ``lost`` is the picture that is left out for it."""
+        self.found.append(Finding(kind, "error", str(where), message, str(lost.file) if lost else ""))
+        if lost:
+            lost.lost = True
 
     def warning(self, kind: str, where: object, message: str) -> None:
         """It may be meant so."""
         self.found.append(Finding(kind, "warning", str(where), message))
 
-    def refused(self, kind: str, error: DatasetError | ImageError) -> None:
+    def refused(self, kind: str, error: DatasetError | ImageError, lost: Raw | None) -> None:
         """A file that could not be used; the message says which."""
         where, _, message = str(error).partition(": ")
-        self.error(kind, where, message)
+        self.error(kind, where, message, lost)
 
-    @contextmanager
-    def about(self, raw: Raw) -> Iterator[None]:
-        """Read labels of a picture; with an error among them it is ``lost``."""
-        before = len(self.found)
-        yield
-        raw.lost |= any(finding.severity == "error" for finding in self.found[before:])
-
-    def lines_of(self, file: Path) -> list[tuple[str, str]]:
-        """(``file:line``, text) of a label file's lines; none, and an error noted, when it cannot be read."""
+    def lines_of(self, file: Path, raw: Raw) -> list[tuple[str, str]]:
+        """(``file:line``, text) of a label file's lines; none, and the picture lost, when it cannot be read."""
         try:
             return lines_of(file)
         except DatasetError as exc:
-            self.refused("bad_label", exc)
+            self.refused("bad_label", exc, raw)
             return []
 
 
@@ -111,20 +105,23 @@ def assemble(
         hint = f"; {findings.found[0]}" if findings.found else f"; known are {known}"
         raise DatasetError(f"{root}: there are no pictures{hint}")
     samples: list[Sample] = []
-    whole = [raw for raw in ordered if not raw.lost]
+    unread = {raw.file for raw in ordered if raw.lost}  # a picture may be there twice, in two splits
+    whole = [raw for raw in ordered if raw.file not in unread]
     for raw, size in zip(whole, sizes([raw.file for raw in whole]), strict=True):
         if isinstance(size, ImageError):
-            findings.refused("unreadable", size)
+            findings.refused("unreadable", size, raw)
             continue
         if raw.stated not in {None, size}:
             text = f"says {raw.stated[0]}x{raw.stated[1]}, the upright picture is {size[0]}x{size[1]}"
-            findings.error("size", raw.where, f"{text}; the boxes do not fit it")
+            findings.error("size", raw.where, f"{text}; the boxes do not fit it", raw)
             continue
         boxes = convert(raw.boxes, size) if convert else raw.boxes
         xyxy = np.array(boxes, np.float64).reshape(-1, 4).astype(np.float32)
         label, origins = np.array(raw.label, np.int64), tuple(raw.origins)
         samples.append(Sample(raw.file, size, xyxy, label, raw.split, raw.columns, raw.template, origins))
-    return DataSet(tuple(classes), tuple(samples), tuple(findings.found), root)
+    gone = [raw for raw in ordered if raw.lost or raw.file in unread]
+    lost = [Sample(raw.file, (0, 0), split=raw.split, columns=raw.columns) for raw in gone]
+    return DataSet(tuple(classes), tuple(samples), tuple(findings.found), root, tuple(lost))
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, Path]:

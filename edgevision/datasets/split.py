@@ -70,8 +70,11 @@ def split(data: DataSet, settings: SplitSettings) -> DataSet:
     large groups do not fit well one by one. Pictures count as one class more, so that sizes come out right as well.
 
     Raises:
-        DatasetError: A group cannot be told, is named in no split or in two, or there are fewer groups than splits.
+        DatasetError: There is no picture, a group cannot be told, is named in no split or in two, or there are fewer
+            groups than splits.
     """
+    if not data.samples:
+        raise DatasetError(f"{data.root}: there is no picture to be divided{data.why_lost()}")
     names = group_names(data, settings.group_pattern, settings.group_column)
     if settings.assign is None:
         names = with_parts(names, data.samples)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -107,9 +108,10 @@ class _Reader:
             first = f"; the first problem: {self._findings.found[0]}" if self._findings.found else ""
             msg = f"{self._path}: no object has a name, so there are no classes; list them in {CLASSES}{first}"
             raise DatasetError(msg)
-        if self._from_zero:
-            text = f"{len(self._from_zero)} boxes begin at 0, though VOC counts from 1; they are read as if from 1"
-            self._findings.warning("counts_from_0", self._from_zero[0], text)
+        read = {origin for raw in raws if not raw.lost for origin in raw.origins}
+        if from_zero := [where for where in self._from_zero if where in read]:
+            text = f"{len(from_zero)} boxes begin at 0, though VOC counts from 1; they are read as if from 1"
+            self._findings.warning("counts_from_0", from_zero[0], text)
         index = {name: number for number, name in enumerate(classes)}
         for raw in raws:
             raw.label = [index[self._names[number]] for number in raw.label]
@@ -124,11 +126,10 @@ class _Reader:
             try:
                 root = read_xml(file)
             except DatasetError as exc:
-                self._findings.refused("bad_label", exc)
                 unread = known.of(labels, file, "")
+                lost = raws[unread] if unread and unread not in labelled else None  # a second file is left out itself
+                self._findings.refused("bad_label", exc, lost)
                 labelled.add(unread)
-                if unread is not None:
-                    raws[unread].lost = True
                 continue
             picture = known.of(labels, file, root.get("filename"))
             if picture is None:
@@ -141,9 +142,8 @@ class _Reader:
                 continue
             labelled.add(picture)
             raws[picture].stated, raws[picture].where = _stated(root), str(file)
-            with self._findings.about(raws[picture]):
-                for item in root.all("object"):
-                    self._object(item, file, raws[picture])
+            for item in root.all("object"):
+                self._object(item, file, raws[picture])
         for picture in raws.keys() - labelled:
             self._findings.warning("no_label", picture, f"has no XML file in {labels}; it is taken to show nothing")
         return raws.values()
@@ -152,11 +152,12 @@ class _Reader:
         where, name = f"{file}:{item.line}", item.get("name")
         values = numbers([item.get("bndbox", side) for side in _SIDES])
         if not name:
-            self._findings.error("bad_label", where, "the object has no name")
+            self._findings.error("bad_label", where, "the object has no name", raw)
         elif self._classes is not None and name not in self._classes:
-            self._findings.error("unknown_class", where, f"class {name!r}; {CLASSES} has {', '.join(self._classes)}")
+            text = f"class {name!r}; {CLASSES} has {', '.join(self._classes)}"
+            self._findings.error("unknown_class", where, text, raw)
         elif values is None:
-            self._findings.error("bad_label", where, f"`bndbox` must hold the numbers {', '.join(_SIDES)}")
+            self._findings.error("bad_label", where, f"`bndbox` must hold the numbers {', '.join(_SIDES)}", raw)
         else:
             x1, y1, x2, y2 = values
             if 0 in {x1, y1}:
@@ -178,8 +179,7 @@ class _Reader:
                 if raw is None:
                     self._findings.error("no_picture", where, f"there is no picture {line}")
                     continue
-                copy = Raw(raw.file, split, raw.boxes, raw.label, raw.origins, stated=raw.stated, where=raw.where)
-                out.append(copy)
+                out.append(replace(raw, split=split))
         listed = {raw.file for raw in out}
         return [*out, *(raw for raw in raws if raw.file not in listed)]
 

@@ -179,8 +179,7 @@ def _collect(
         if owner.setdefault(label, picture).name != picture.name:
             findings.warning("shared_label", picture, f"has the label file of {owner[label].name}, {label}")
         if is_there(label):
-            with findings.about(raw):
-                _read_labels(label, raw, len(classes), findings)
+            _read_labels(label, raw, len(classes), findings)
         else:
             findings.warning("no_label", picture, f"has no label file {label}; it is taken to show nothing")
         raws.append(raw)
@@ -208,19 +207,20 @@ def _orphans(
 
 
 def _read_labels(file: Path, raw: Raw, classes: int, findings: Findings) -> None:
-    for where, line in findings.lines_of(file):
+    for where, line in findings.lines_of(file, raw):
         first, *rest = line.split()
         values, index = numbers(rest), numbers([first])
         if values is None or index is None or not index[0].is_integer():
-            findings.error("bad_label", where, f"expected a class and numbers, got {line[:60]!r}")
+            findings.error("bad_label", where, f"expected a class and numbers, got {line[:60]!r}", raw)
         elif not 0 <= index[0] < classes:
-            findings.error("unknown_class", where, f"class {int(index[0])}; there are 0 to {classes - 1}")
+            findings.error("unknown_class", where, f"class {int(index[0])}; there are 0 to {classes - 1}", raw)
         elif len(values) == _BOX:
             raw.add(values, int(index[0]), where)
         elif len(values) >= _TRIANGLE and len(values) % 2 == 0:
             raw.add(_box_of(values), int(index[0]), where)
         else:
-            findings.error("bad_label", where, f"expected 4 numbers after the class or a polygon, got {len(values)}")
+            text = f"expected 4 numbers after the class or a polygon, got {len(values)}"
+            findings.error("bad_label", where, text, raw)
 
 
 def _box_of(polygon: Sequence[float]) -> Box:

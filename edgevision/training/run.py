@@ -65,7 +65,7 @@ def pictures(settings: TrainSettings, steps: Steps) -> DataSet:
     data = load_data(settings.data)
     for split in ("train", "val"):
         if not data.of(split).samples:
-            hint = "say how to divide it under `data.split`"
+            hint = f"say how to divide it under `data.split`{data.why_lost()}"
             raise TrainingError(f"{settings.data.path}: no picture is in the split {split}; {hint}")
     if not sum(data.of("train").counts()):
         why = next((f"; {item}" for item in data.findings if item.severity == "error"), "")

@@ -19,12 +19,13 @@ def sound(tmp_path: Path) -> Path:
 
 
 def broken(folder: Path) -> Path:
-    """A box outside, one without area, one wrong line, an empty picture, one picture in two splits."""
+    """A box outside, one without area, two wrong lines, an empty picture, one picture in two splits."""
     labels = {
-        "train/a": "0 0.9 0.5 0.4 0.5\n0 0.5 0.5 0.0 0.2\n0 0.5\n1 0.3 0.3 0.2 0.2\n",
+        "train/a": "0 0.9 0.5 0.4 0.5\n0 0.5 0.5 0.0 0.2\n1 0.3 0.3 0.2 0.2\n",
         "train/b": "",
         "val/c": "1 0.5 0.5 0.2 0.2\n",
         "val/d": "",
+        "train/e": "0 0.5\n1 0.3 0.3 0.2 0.2\n2 0.3 0.3 0.2 0.2\n",
     }
     for seed, (name, lines) in enumerate(labels.items()):
         picture(folder / "images" / f"{name}.png", 0 if name == "val/c" else seed)
@@ -48,13 +49,16 @@ def test_check_tells_every_finding_with_its_line_and_its_copy_is_clean(tmp_path:
     assert errors == {
         ("outside", "a.txt:1"),
         ("degenerate", "a.txt:2"),
-        ("bad_label", "a.txt:3"),
+        ("bad_label", "e.txt:1"),
+        ("unknown_class", "e.txt:3"),
         ("unreadable", "d.png"),
         ("exact_duplicate_across_splits", "c.png"),
     }
-    assert report["errors"] == 5
+    assert (report["errors"], report["pictures"]) == (6, 3)
     whats = sorted(action["what"] for action in report["actions"])
-    assert whats == ["box clipped", "box dropped", "label left out", "picture dropped", "picture dropped"]
+    assert whats == ["box clipped", "box dropped", "picture dropped", "picture dropped", "picture dropped"]
+    dropped = {Path(item["where"]).name for item in report["actions"] if item["what"] == "picture dropped"}
+    assert dropped == {"a.png", "d.png", "e.png"}
     assert contents(folder) == before
     again = edgevision("data", "check", tmp_path / "clean", "--json")
     assert again.returncode == 0
@@ -68,6 +72,7 @@ def test_check_shows_a_few_of_each_kind_and_all_on_demand(tmp_path: Path) -> Non
     few, every = edgevision("data", "check", folder), edgevision("data", "check", folder, "--all")
     assert few.returncode == every.returncode == 1
     assert "and 3 more" in few.stdout
+    assert "2 pictures left out, since they or labels of them cannot be used" in few.stdout
     assert "more" not in every.stdout
     assert "labels/train/b.txt:5" in every.stdout
 

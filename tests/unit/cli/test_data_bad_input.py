@@ -38,7 +38,7 @@ def test_json_is_all_that_is_printed(folder: Path, tmp_path: Path) -> None:
     ):
         done = call(*words, "--json")
         told = json.loads(done.stdout)
-        assert (told["format"], told["pictures"], told["boxes"]) == ("yolo", 4, 3), words
+        assert (told["format"], told["pictures"], told["boxes"]) == ("yolo", 3, 2), words
         assert done.exit_code == (1 if words[0] == "check" else 0)
     told = json.loads(call("check", folder, "--json").stdout)
     assert told["errors"] == 1
@@ -51,9 +51,11 @@ def test_what_a_reader_left_out_is_told_by_what_goes_on_without_it(folder: Path,
         ("split", folder, "--out", tmp_path / "split"),
         ("convert", folder, "--to", "coco", "--out", tmp_path / "coco"),
         ("fingerprint", folder),
+        ("stats", folder),
+        ("preview", folder, "--out", tmp_path / "sheet.png"),
     ):
         done = call(*words)
-        assert (done.exit_code, "1 error while reading, left out: see" in done.stderr) == (0, True), words
+        assert (done.exit_code, "1 error while reading, 1 picture left out: see" in done.stderr) == (0, True), words
     assert len(call("fingerprint", folder).stdout.strip()) == 64
 
 
@@ -173,3 +175,21 @@ def test_folders_whose_names_are_no_utf8_are_printed(
     out = tmp_path / os.fsdecode(b"out \xff")
     done = edgevision("data", "convert", folder, "--to", "coco", "--out", out)
     assert (done.returncode, "out \\udcff" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_set_of_which_every_picture_is_left_out_is_told(tmp_path: Path) -> None:
+    folder, lines = yolo_folder(tmp_path / "set", "9 0.5 0.5 0.1 0.1\nnonsense\n"), "labels/p.txt:1: class 9"
+    done = call("check", folder)
+    assert (done.exit_code, done.exception.__class__) == (1, SystemExit)
+    for says in ("0 pictures, 0 boxes", lines, "2 errors, 0 warnings", "1 picture left out, since it or a label of it"):
+        assert says in done.stdout
+    for words in (
+        ("check", folder, "--fix", tmp_path / "fixed"),
+        ("split", folder, "--out", tmp_path / "split"),
+        ("convert", folder, "--to", "voc", "--out", tmp_path / "voc"),
+    ):
+        done = call(*words)
+        assert isinstance(done.exception, DatasetError), words
+        assert lines in str(done.exception), words
+    assert [item.name for item in tmp_path.iterdir()] == ["set"]
+    assert call("stats", folder).exit_code == 0

@@ -84,10 +84,26 @@ def test_crowds_are_left_out_and_counted(tmp_path: Path) -> None:
     ],
 )
 def test_an_annotation_that_is_wrong_is_told_with_its_id(tmp_path: Path, changes: dict[str, Any], kind: str) -> None:
-    picture(tmp_path / "a.png")
-    data = read(write(tmp_path / "all.json", annotated(**changes)))
+    base = annotated(**changes)
+    for index, name in enumerate(("a.png", "b.png")):
+        picture(tmp_path / name, index)
+    images = [*base["images"], {"id": 9, "file_name": "b.png"}]
+    annotations = [*base["annotations"], {**document()["annotations"][0], "id": 6, "image_id": 9}]
+    data = read(write(tmp_path / "all.json", {**base, "images": images, "annotations": annotations}))
     assert kinds(data) == [(kind, "all.json#annotation 5")]
-    assert len(data.samples[0]) == 0
+    assert kinds(data, "warning") == [], "a picture that is left out is listed all the same"
+    names = [item.file.name for item in data.samples]
+    assert names == (["a.png", "b.png"] if kind == "no_picture" else ["b.png"]), "an image is known of all others"
+    assert [len(item) for item in data.samples] == [0, 1][-len(names) :]
+    assert [item.file.name for item in data.lost] == ([] if kind == "no_picture" else ["a.png"])
+
+
+def test_a_picture_that_is_listed_twice_is_left_out_for_either(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "b.png", 1)
+    images = [{"id": index, "file_name": name} for index, name in ((7, "a.png"), (8, "a.png"), (9, "b.png"))]
+    data = read(write(tmp_path / "all.json", {**annotated(category_id=4), "images": images}))
+    assert [item.file.name for item in data.samples] == ["b.png"]
 
 
 def test_pictures_that_are_missing_outside_or_unlisted(tmp_path: Path) -> None:

@@ -27,12 +27,17 @@ def annotation(**other: Any) -> dict[str, Any]:
         ({"category_id": 99}, "unknown_class"),
     ],
 )
-def test_an_annotation_that_says_nothing_is_told_and_the_others_stay(
+def test_an_annotation_that_says_nothing_is_told_and_only_its_picture_is_left_out(
     tmp_path: Path, wrong: dict[str, Any], kind: str
 ) -> None:
-    data = read_dataset(coco_folder(tmp_path, annotations=[annotation(**wrong), annotation(id=8)]))
+    sample(tmp_path / "images", "q.png", [])
+    images = [{"id": number, "file_name": f"{name}.png"} for number, name in enumerate("pq", start=1)]
+    annotations = [annotation(**wrong), annotation(id=8), annotation(id=9, image_id=2)]
+    data = read_dataset(coco_folder(tmp_path, images=images, annotations=annotations))
     assert [(item.kind, item.where.rpartition("#")[2]) for item in data.findings] == [(kind, "annotation 7")]
-    assert data.samples[0].xyxy.tolist() == [[10, 20, 40, 60]]
+    whole = ["p.png", "q.png"] if kind == "no_picture" else ["q.png"]  # without a picture no picture is left out
+    assert [item.file.name for item in data.samples] == whole
+    assert all(item.xyxy.tolist() == [[10, 20, 40, 60]] for item in data.samples)
 
 
 @pytest.mark.parametrize(

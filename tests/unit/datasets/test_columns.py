@@ -63,3 +63,14 @@ def test_a_picture_that_is_in_two_splits_has_its_row_in_both(tmp_path: Path) -> 
     data = read_dataset(folder, columns=text(tmp_path / "lots.csv", "file,lot\nimages/train/a.png,A\nb.png,B\n"))
     assert [item.columns.get("lot") for item in data.samples] == ["A", "A", None, "B"]
     assert data.findings == ()
+
+
+def test_a_picture_that_is_left_out_is_named_like_any_other(tmp_path: Path) -> None:
+    folder = bare(tmp_path)
+    text(folder / "labels/train/a.txt", "7 0.5 0.5 0.1 0.1\n")
+    data = read_dataset(folder, columns=text(tmp_path / "lots.csv", "file,lot\nimages/train/a.png,A\nb.png,B\n"))
+    assert kinds(data, "warning") == []
+    assert [dict(item.columns) for item in data.samples] == [{}, {"lot": "B"}]
+    assert [dict(item.columns) for item in data.lost] == [{"lot": "A"}]
+    told = read_dataset(folder, columns=text(tmp_path / "lots.csv", "file,lot\na.png,A\n"))
+    assert kinds(told)[1:] == [("ambiguous_row", "lots.csv:2")], "it may be that of the other one"

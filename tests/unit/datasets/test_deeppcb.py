@@ -68,7 +68,8 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
         ("no_picture", "00042000.txt"),
     ]
     assert kinds(data, "warning") == [("no_label", "00043000.png"), ("no_template", "00043000.png")]
-    assert [len(item) for item in data.samples] == [1, 0]
+    assert [item.file.name for item in data.samples] == ["00043000.png"]
+    assert [(item.file.name, dict(item.columns)) for item in data.lost] == [("00041000.png", {"board": "00041"})]
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:

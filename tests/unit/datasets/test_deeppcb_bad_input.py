@@ -66,9 +66,11 @@ def test_both_layouts(tmp_path: Path, made: type) -> None:
     ],
 )
 def test_a_line_that_says_nothing_is_told_with_its_number(tmp_path: Path, line: str, kind: str) -> None:
-    data = read_dataset(flat(tmp_path, f"10 10 30 30 1\n{line}\n"))
-    assert told(data) == [(kind, f"{tmp_path / 'labels_orig' / name}.txt:2") for name in IDS]
-    assert [len(item) for item in data.samples] == [1, 1]
+    labels = flat(tmp_path) / "labels_orig" / f"{IDS[0]}.txt"
+    labels.write_text(f"10 10 30 30 1\n{line}\n", "utf-8")
+    data = read_dataset(tmp_path)
+    assert told(data) == [(kind, f"{labels}:2")]
+    assert [(item.file.stem, len(item)) for item in data.samples] == [(IDS[1], 1)]
 
 
 def test_lists_that_name_strangers_or_one_picture_twice(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from edgevision.errors import DatasetError
 
 SIDE = st.integers(-20, 120).map(float)
 HOW = CheckSettings()
+BIG = (10, 10, 60, 50, 0)
 BOX = st.tuples(SIDE, SIDE, SIDE, SIDE, st.integers(0, 1).map(float))
 
 
@@ -46,6 +47,7 @@ def test_whatever_the_boxes_are_a_copy_has_no_errors(
     ]
     shutil.copy(folder / "in" / "a.png", folder / "in" / "e.png")
     samples.append(replace(samples[0], file=folder / "in" / "e.png", split=splits[1]))
+    samples.append(sample(folder / "in", "sound.png", [BIG], "train"))  # of the others all may be dropped
     data = DataSet(CLASSES, tuple(samples), (), folder / "in")
     before = contents(folder / "in")
     cleaned, _ = fixed(check(data, CheckSettings()), CheckSettings())
@@ -56,10 +58,10 @@ def test_whatever_the_boxes_are_a_copy_has_no_errors(
 
 
 def test_everything_at_once(tmp_path: Path) -> None:
-    folder = yolo_folder(
-        tmp_path / "in", "0 0.5 0.5 0.5 0.5\n9 0.5 0.5 0.1 0.1\nnonsense\n0 0.5 0.5 0 0.1\n0 1 1 0.5 0.5\n"
-    )
+    folder = yolo_folder(tmp_path / "in", "0 0.5 0.5 0.5 0.5\n0 0.5 0.5 0 0.1\n0 1 1 0.5 0.5\n")
     images, labels = folder / "images", folder / "labels"
+    sample(images, "wrong.png", [])
+    (labels / "wrong.txt").write_text("0 0.5 0.5 0.5 0.5\n9 0.5 0.5 0.1 0.1\nnonsense\n", "utf-8")
     (images / "empty.png").touch()
     (images / "cut.png").write_bytes((images / "p.png").read_bytes()[:-40])
     jpeg = bytes(cv2.imencode(".jpg", cv2.resize(noise(9), (320, 240)))[1])
@@ -82,7 +84,21 @@ def test_everything_at_once(tmp_path: Path) -> None:
     write_dataset(cleaned, tmp_path / "out", "yolo")
     assert errors(read_dataset(tmp_path / "out")) == []
     assert {action.what for action in actions} == {"label left out", "picture dropped", "box dropped", "box clipped"}
+    assert [item.file.name for item in cleaned.samples] == ["again.png"]
+    (dropped,) = [action for action in actions if Path(action.where).name == "wrong.png"]
+    wrong = f"{labels / 'wrong.txt'}:2: class 9; there are 0 to 1, and 1 more"
+    assert (dropped.what, dropped.why) == ("picture dropped", wrong), "a picture is dropped once"
+    assert (cleaned.findings, cleaned.lost) == ((), ())
     assert contents(folder) == before
+
+
+def test_a_picture_whose_boxes_are_all_gone_is_no_good_part(tmp_path: Path) -> None:
+    boxes = [(10, 10, 10, 30, 0), (200, 10, 230, 30, 1)]
+    items = (sample(tmp_path, "a.png", boxes), sample(tmp_path, "b.png", []), sample(tmp_path, "c.png", [*boxes, BIG]))
+    cleaned, actions = fixed(check(DataSet(CLASSES, items, (), tmp_path), HOW), HOW)
+    assert [(item.file.name, len(item)) for item in cleaned.samples] == [("b.png", 0), ("c.png", 1)]
+    dropped = [(Path(action.where).name, action.why) for action in actions if action.what == "picture dropped"]
+    assert dropped == [("a.png", "none of its boxes is left; it is no good part")]
 
 
 def test_a_group_moves_to_the_split_that_has_most_of_it(tmp_path: Path) -> None:

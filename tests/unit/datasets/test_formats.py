@@ -104,12 +104,16 @@ def yolo(folder: Path, label: str, *, names: str = "[scratch, dent]") -> Path:
         ("0 0.5\n", "p.txt:1: "),
     ],
 )
-def test_a_wrong_line_is_a_finding_with_its_number_and_the_rest_is_read(tmp_path: Path, label: str, says: str) -> None:
-    data = read_dataset(yolo(tmp_path, label))
-    assert len(data) == 1
+def test_a_wrong_line_is_a_finding_with_its_number_and_its_picture_is_left_out(
+    tmp_path: Path, label: str, says: str
+) -> None:
+    sample(yolo(tmp_path, label) / "images", "q.png", [])
+    (tmp_path / "labels" / "q.txt").write_text("1 0.5 0.5 0.1 0.1\n", "utf-8")
+    data = read_dataset(tmp_path)
     (finding,) = [item for item in data.findings if item.severity == "error"]
     assert says in str(finding)
-    assert len(data.samples[0]) == label.count("0 0.5 0.5 0.1 0.1\n7")
+    assert finding.picture == str(tmp_path / "images" / "p.png")
+    assert [(item.file.name, item.label.tolist()) for item in data.samples] == [("q.png", [1])]
 
 
 def test_a_polygon_becomes_its_box(tmp_path: Path) -> None:

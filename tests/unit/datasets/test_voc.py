@@ -105,7 +105,28 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
         ("size", "c.xml"),
     ]
     assert kinds(data, "warning") == [("no_label", "e.png")]
-    assert [item.file.stem for item in data.samples] == ["a", "b", "d", "e"]
+    assert [item.file.stem for item in data.samples] == ["d", "e"]
+    assert [item.file.stem for item in data.lost] == ["a", "b", "c"]
+
+
+def test_a_picture_that_is_left_out_is_so_in_every_list(tmp_path: Path) -> None:
+    wrong = xml(OBJECT.format("dent", 0, 0, 9, 9), OBJECT.format("dent", 1, 1, "", 9))
+    for name, content in (("a", wrong), ("b", xml(OBJECT.format("dent", 0, 2, 9, 9)))):
+        one(tmp_path, content, name)
+        text(tmp_path / f"ImageSets/Main/{'train' if name == 'a' else 'val'}.txt", "a\nb\n")
+    data = read(tmp_path)
+    assert [(item.file.stem, item.split) for item in data.samples] == [("b", "train"), ("b", "val")]
+    assert [(item.file.stem, item.split) for item in data.lost] == [("a", "train"), ("a", "val")]
+    assert kinds(data) == [("bad_label", "a.xml:5")]
+    assert [item.message[:7] for item in data.findings if item.kind == "counts_from_0"] == ["1 boxes"]
+
+
+def test_a_second_label_file_that_cannot_be_read_costs_no_picture(tmp_path: Path) -> None:
+    one(tmp_path, xml(OBJECT.format("dent", 1, 1, 9, 9)))
+    text(tmp_path / "Annotations" / "1 old" / "a.xml", "<annotation>")
+    data = read(tmp_path)
+    assert [len(item) for item in data.samples] == [1]
+    assert [kind for kind, _ in kinds(data)] == ["bad_label"]
 
 
 def test_entities_are_never_expanded(tmp_path: Path) -> None:

@@ -51,14 +51,16 @@ def test_a_path_of_another_machine_is_told_and_the_files_folder_is_used(tmp_path
     assert kinds(data, "warning") == [("moved", "data.yaml:1")]
 
 
-def test_lines_that_are_wrong_are_told_with_their_line_and_left_out(tmp_path: Path) -> None:
-    file = described(tmp_path, "train: images/train\nnames: [dent, scratch]\n")
+def test_lines_that_are_wrong_are_told_with_their_line_and_their_picture_is_left_out(tmp_path: Path) -> None:
+    file = described(tmp_path, "train: images/train\nval: images/val\nnames: [dent, scratch]\n")
     lines = "0 0.5 0.5 0.2 0.2\n1\n0 0.5 nan 0.2 0.2\n7 0.5 0.5 0.1 0.1\n0 1 2 3 4 5\nx 1 1 1 1\n0.5 1 1 1 1\n"
     text(tmp_path / "labels/train/a.txt", lines)
     data = read(file)
     wrong = [("bad_label", 2), ("bad_label", 3), ("unknown_class", 4), ("bad_label", 5), ("bad_label", 6)]
     assert kinds(data) == [(kind, f"a.txt:{line}") for kind, line in [*wrong, ("bad_label", 7)]]
-    assert len(data.samples[0]) == 1
+    assert kinds(data, "warning") == []
+    assert [(item.split, item.label.tolist()) for item in data.samples] == [("val", [1])]
+    assert [(item.split, item.file) for item in data.lost] == [("train", tmp_path / "images/train/a.png")]
 
 
 def test_a_polygon_becomes_its_box(tmp_path: Path) -> None:

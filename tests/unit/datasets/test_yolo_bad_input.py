@@ -60,9 +60,11 @@ def test_lines_of_a_list_that_lead_out_or_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["0 1e300 0.5 0.1 0.1", "0 nan 0.5 0.1 0.1", "0.5 0.5 0.5 0.1 0.1", "x 1 1 1 1"])
 def test_numbers_beyond_any_picture_are_bad_labels(tmp_path: Path, line: str) -> None:
-    data = read_dataset(yolo_folder(tmp_path, f"{line}\n0 0.5 0.5 0.5 0.5\n"))
+    folder = yolo_folder(tmp_path, f"{line}\n0 0.5 0.5 0.5 0.5\n")
+    sample(folder / "images", "q.png", [])
+    data = read_dataset(folder)
     assert told(data, "bad_label")[0].startswith(f"{tmp_path / 'labels' / 'p.txt'}:1: expected")
-    assert len(data.samples[0]) == 1
+    assert [item.file.name for item in data.samples] == ["q.png"]
 
 
 def test_a_label_file_that_two_pictures_share_is_told(tmp_path: Path) -> None:
@@ -83,9 +85,11 @@ def test_all_labels_for_other_pictures(tmp_path: Path) -> None:
 def test_label_files_of_nothing_and_of_bytes(tmp_path: Path, content: bytes) -> None:
     folder = yolo_folder(tmp_path)
     (folder / "labels" / "p.txt").write_bytes(content)
+    sample(folder / "images", "q.png", [])
     data = read_dataset(folder)
     assert len(told(data, "bad_label")) == bool(content)
-    assert len(data.samples[0]) == 0
+    names = ["q.png"] if content else ["p.png", "q.png"]  # an empty file says that there is nothing
+    assert [(item.file.name, len(item)) for item in data.samples] == [(name, 0) for name in names]
 
 
 def test_splits_beside_each_other_as_roboflow_exports_them(tmp_path: Path) -> None:
