@@ -221,7 +221,7 @@ def _foresee(detector: Detector, splits: Mapping[str, DataSet], request: Request
 
 def _splits(data: DataSet, request: Request) -> dict[str, DataSet]:
     if not data.samples:
-        msg = f"{data.root}: there are no pictures to evaluate on"
+        msg = f"{data.root}: there are no pictures to evaluate on{data.why_lost()}"
         raise DatasetError(msg)
     whole = templates_as_good(data) if request.with_templates else data
     names = [request.split, *([request.choose_on] if request.choose_on else [])]

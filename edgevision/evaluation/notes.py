@@ -8,7 +8,6 @@ from edgevision.datasets.base import DataSet
 from edgevision.evaluation.parts import Parts
 from edgevision.evaluation.predict import Predictions
 
-LABEL_ERRORS = frozenset({"bad_label", "unknown_class"})  # as the readers name them
 MANY_DEFECTS = 1.5  # on a part, on average, from which on the escape rate says little about parts with one
 
 
@@ -41,12 +40,8 @@ def _chosen(predictions: Predictions, choose_on: Predictions) -> list[str]:
 
 
 def _errors(data: DataSet) -> list[str]:
-    kinds = [finding.kind for finding in data.findings if finding.severity == "error"]
-    notes = [f"Errors in the data set; what they are about is in no number: {len(kinds)}."] if kinds else []
-    if labels := sum(kind in LABEL_ERRORS for kind in kinds):
-        note = f"{labels} of them are labels that could not be read: a picture with no other passes for good"
-        notes.append(f"{note}; mend them before the rates are believed.")
-    return notes
+    errors = sum(finding.severity == "error" for finding in data.findings)
+    return [f"Errors in the data set; what they are about is in no number: {errors}."] if errors else []
 
 
 def _divided(predictions: Predictions, data: DataSet) -> list[str]:

@@ -77,7 +77,7 @@ def predict(detector: Detector, data: DataSet, *, advance: Advance | None = None
     known, label, notes = classes_of_both(detector.classes, data)
     seen: list[tuple[Sample, Detections, float]] = []
     unreadable: list[Finding] = []
-    broken: set[str] = set()
+    broken = {sample.part for sample in data.lost}
     lost = 0
     pictures = _read_ahead(data.samples)
     while chunk := list(islice(pictures, max(1, detector.max_batch))):
@@ -94,7 +94,8 @@ def predict(detector: Detector, data: DataSet, *, advance: Advance | None = None
             advance(len(chunk))
     whole = [row for row in seen if row[0].part not in broken]
     if not whole:
-        msg = f"none of {len(data)} pictures can be used; the first: {unreadable[0].message}"
+        why = unreadable or [finding for finding in data.findings if finding.picture]
+        msg = f"none of {len(data)} pictures can be used; the first: {why[0].message}"
         raise DatasetError(msg)
     if lost:
         notes = (*notes, f"{lost} labelled boxes lie outside of their picture and are not counted.")

@@ -14,7 +14,7 @@ import pytest
 from onnx_models import colour_bundle, colour_manifest, write_colour_model
 
 from edgevision.bundle import write_bundle
-from edgevision.datasets.base import DataSet
+from edgevision.datasets.base import DataSet, Finding
 from edgevision.errors import DatasetError
 from edgevision.evaluation.model import open_model
 from edgevision.evaluation.predict import MOST_DETECTIONS, coco_results, predict, thresholds_of
@@ -160,6 +160,21 @@ def test_a_part_of_which_a_picture_cannot_be_used_is_left_out_whole(detector: De
     assert found.notes == ("Pictures left out since another picture of the same part could not be used: 1.",)
     with pytest.raises(DatasetError, match="none of 2 pictures can be used; the first: the file is empty"):
         predict(detector, replace(data, samples=samples[:2]))
+
+
+def test_a_part_of_which_the_reader_left_out_a_picture_is_left_out_whole(
+    detector: Detector, coloured: Coloured
+) -> None:
+    data = coloured([("", 204, True), ("", 51, False), ("", 51, False)])
+    one, other, two = (
+        replace(item, columns={"part": part}) for item, part in zip(data.samples, ("1", "1", "2"), strict=True)
+    )
+    told = (Finding("bad_label", "error", "a.txt:1", "expected a class", str(one.file)),)
+    found = predict(detector, replace(data, samples=(other, two), lost=(one,), findings=told))
+    assert [sample.part for sample in found.data.samples] == ["2"]
+    assert found.notes == ("Pictures left out since another picture of the same part could not be used: 1.",)
+    with pytest.raises(DatasetError, match="none of 1 pictures can be used; the first: expected a class"):
+        predict(detector, replace(data, samples=(other,), lost=(one,), findings=told))
 
 
 def test_a_picture_all_whose_labels_lie_outside_does_not_pass_for_good(detector: Detector, coloured: Coloured) -> None:
