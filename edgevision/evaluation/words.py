@@ -14,6 +14,8 @@ from edgevision.evaluation.slices import Slice
 _BAR = r"\|"  # in a markdown table
 _WISHED = (0.01, 0.001, 0.0001)  # rates that people ask for
 
+SOME = 5  # parts, from which on "all of them" and "none of them" mean something
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -33,12 +35,26 @@ class About:
 
 
 def verdict(results: Results) -> list[str]:
-    """The answer in plain sentences."""
+    """The answer in plain sentences, the one that makes the others worthless first."""
     rates = results.rates
     return [
+        *useless(results),
         _of_100(rates.escape, "defective parts", "pass", "How many defective parts pass"),
         _of_100(rates.overkill, "good parts", "are rejected", "How many good parts are rejected"),
     ]
+
+
+def useless(results: Results) -> list[str]:
+    """Why the rates say nothing of a detector, if so: who rejects everything lets nothing pass."""
+    escape, overkill = results.rates.escape, results.rates.overkill
+    if overkill.total >= SOME and overkill.count == overkill.total and not escape.count:
+        return [f"Not usable: it rejects every part, all {overkill.total:,} good ones among them."]
+    right = results.right_place
+    if right.total >= SOME and not right.count:
+        return [f"Not usable: on none of {right.total:,} defective parts does it find a defect where one is."]
+    if escape.total >= SOME and escape.count == escape.total:
+        return [f"Not usable: it lets every part pass, all {escape.total:,} defective ones among them."]
+    return []
 
 
 def _of_100(rate: Rate, things: str, happens: str, what: str) -> str:

@@ -84,7 +84,7 @@ def make_bundle(
     manifest["metrics"] = {FILE: _metrics(results)}
     files["MODEL_CARD.md"] = _card(results, graph, settings, data, len(read_curves(folder / "curves.csv"))).encode()
     bundle = _with_golden(folder / "bundle", manifest, files)
-    about = About(bundle.model_ref, settings.name, fingerprint, datetime.now(timezone.utc).date().isoformat())
+    about = About(bundle.model_ref, settings.data.path.name, fingerprint, datetime.now(timezone.utc).date().isoformat())
     report = folder / "report"
     report.mkdir(exist_ok=True)
     curves = folder / "curves.csv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 from edgevision.training.base import Epoch
@@ -30,6 +31,13 @@ def read_curves(file: Path) -> list[dict[str, float]]:
         return []
     with file.open(encoding="utf-8", newline="") as lines:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+
+
+def spent_s(file: Path) -> float:
+    """Seconds that the epochs in a table took, over all resumptions: their clock begins anew with each of them."""
+    clock = [row["seconds"] for row in read_curves(file)]
+    ends = [now for now, after in pairwise(clock) if after < now]
+    return sum(ends) + sum(clock[-1:])
 
 
 def plot_curves(file: Path, picture: Path) -> None:

@@ -27,7 +27,7 @@ from edgevision.datasets.fingerprint import fingerprint
 from edgevision.datasets.settings import load_data
 from edgevision.errors import TrainingError
 from edgevision.training.base import Build, Trainer, Watcher
-from edgevision.training.curves import plot_curves
+from edgevision.training.curves import plot_curves, read_curves
 from edgevision.training.folder import RUN, SETTINGS, TRAINED, new_run, old_run, read_json, write_json
 from edgevision.training.settings import TrainSettings
 from edgevision.training.tensorboard import logged
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edgevision.training.bundling import Made
 
 SHOWN = 5  # of many problems
+FEW_EPOCHS = 5  # of which a training in minutes says so
 NEAR = "near_duplicate"  # across splits: an error for a check, but what only looks alike must not stop a training
 _LIBRARIES = ("torch", "torchvision", "ultralytics", "albumentations", "numpy", "opencv-python-headless")
 
@@ -157,6 +158,9 @@ def _trained(
     watcher = logged(steps.watcher, folder / "tensorboard") if settings.tensorboard else steps.watcher
     weights = trainer.fit(data, watcher, resume=resume)
     plot_curves(folder / "curves.csv", folder / "curves.png")
+    done = len(read_curves(folder / "curves.csv"))
+    if settings.stop.minutes is not None and done < FEW_EPOCHS:
+        steps.say(f"only {done} epochs fitted into {settings.stop.minutes:g} minutes: give more, or smaller pictures")
     write_json(folder / RUN, facts | {TRAINED: weights.relative_to(folder).as_posix()})
     steps.say(f"trained: {weights}")
     return weights

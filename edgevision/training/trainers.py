@@ -27,7 +27,8 @@ def trainer_of(settings: TrainSettings, folder: Path, *, trust: bool = False) ->
 
         return FcosTrainer(settings, folder)
     except ModuleNotFoundError as exc:
-        raise TrainingError(f'this needs {exc.name}: pip install "edgevision[train,cpu]"') from exc
+        how = 'pip install "edgevision[train,cpu]", in an environment of its own'
+        raise TrainingError(f"this needs {exc.name}: {how}") from exc
 
 
 def graph_of_weights(weights: Path, room: Path, *, trust: bool = False) -> Graph:

@@ -29,7 +29,7 @@ from edgevision.errors import TrainingError
 from edgevision.training.augment import load_pipeline
 from edgevision.training.base import Epoch, Progress, Watcher
 from edgevision.training.bf16 import compute_in_bf16
-from edgevision.training.curves import append_epoch
+from edgevision.training.curves import append_epoch, spent_s
 from edgevision.training.layout import Layout
 from edgevision.training.paste import Paster
 from edgevision.training.schedule import schedule
@@ -98,6 +98,7 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
     """
 
     watcher: Watcher | None = None
+    start_epoch: int
     last: Path
     best: Path
 
@@ -107,6 +108,7 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
         self._began_s = time.monotonic()
         super().__init__(cfg, overrides, _callbacks)
         if RANK == -1:  # a process of the launcher is given them
+            self.add_callback("on_train_epoch_start", YoloEngine._before_epoch)
             self.add_callback("on_train_batch_end", YoloEngine._after_batch)
             self.add_callback("on_fit_epoch_end", YoloEngine._after_epoch)
         elif RANK == 0:
@@ -244,6 +246,12 @@ class YoloEngine(DetectionTrainer):  # type: ignore[misc]
         if getattr(self, "_oom_retries", 0):
             raise torch.OutOfMemoryError("out of memory")
         super()._build_train_pipeline()
+
+    def _before_epoch(self) -> None:
+        """Where time decides, what a resumed training has used before it was broken off counts as well."""
+        if self.args.time and self.start_epoch:
+            self.train_time_start -= spent_s(self.save_dir.parent / "curves.csv")
+            self.start_epoch = 0  # only the mean time of an epoch asks for it from here on
 
     def _after_batch(self) -> None:
         self._batches_done += 1

@@ -280,7 +280,7 @@ def test_weights_need_what_trains(data: Path, tmp_path: Path) -> None:
     weights = tmp_path / "best.pt"
     weights.write_bytes(b"x")
     assert error_of(edgevision("evaluate", weights, "--data", data)) == (
-        'error: this needs torch: pip install "edgevision[train,cpu]"'
+        'error: this needs torch: pip install "edgevision[train,cpu]", in an environment of its own'
     )
 
 

@@ -36,6 +36,18 @@ def test_the_headline_is_about_parts(judged: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("ng", "good", "words"),
+    [
+        (0.9, 0.9, "Not usable: it rejects every part, all 6 good ones among them."),
+        (0.1, 0.1, "Not usable: on none of 6 defective parts does it find a defect where one is."),
+    ],
+)
+def test_what_makes_the_rates_worthless_comes_first(judged: Any, ng: float, good: float, words: str) -> None:
+    assert verdict(judged([(True, ng)] * 6 + [(False, good)] * 6))[0] == words
+    assert len(verdict(judged([(True, 0.9)] * 6 + [(False, 0.1)] * 6))) == 2
+
+
 def test_no_mistake_says_what_it_shows_and_what_more_would_take(judged: Any) -> None:
     assert verdict(judged([(True, 0.9)] * 30 + [(False, 0.1)]))[0] == (
         "None of 30 defective parts passed, which only shows a rate below 9.5 %; without a mistake it takes 299 "

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 
 from edgevision.training.base import Epoch
-from edgevision.training.curves import append_epoch, plot_curves, read_curves
+from edgevision.training.curves import append_epoch, plot_curves, read_curves, spent_s
 
 
 def epoch(number: int, loss: float) -> Epoch:
@@ -23,6 +23,14 @@ def test_a_resumed_training_replaces_the_rows_it_does_again(tmp_path: Path) -> N
     rows = read_curves(file)
     assert [(row["epoch"], row["loss_box"]) for row in rows] == [(1, 3.0), (2, 1.0)]
     assert rows[0]["map50_95"] == 0.25
+
+
+def test_time_is_summed_up_over_resumptions(tmp_path: Path) -> None:
+    file = tmp_path / "curves.csv"
+    assert spent_s(file) == 0.0
+    for number, seconds in enumerate([10, 20, 30, 8, 16, 9], 1):
+        append_epoch(file, Epoch(number, seconds, 0.001, {}, {}))
+    assert spent_s(file) == 30 + 16 + 9
 
 
 def test_they_are_drawn(tmp_path: Path) -> None:
