@@ -17,6 +17,7 @@ from edgevision.config.settings import Settings
 from edgevision.errors import ConfigError, Problem
 from edgevision.events.outbox import OutboxSettings
 from edgevision.inference.onnx import OnnxDetector
+from edgevision.inference.openvino import OpenVinoDetector
 from edgevision.mqtt.settings import MqttSettings
 from edgevision.sources.file import FileSource
 from edgevision.sources.gstreamer import GStreamerSource
@@ -54,7 +55,7 @@ SOURCES: Classes = _with_foreign(
         "gstreamer": GStreamerSource,
     },
 )
-BACKENDS: Classes = _with_foreign("edgevision.backends", {"onnx": OnnxDetector})
+BACKENDS: Classes = _with_foreign("edgevision.backends", {"onnx": OnnxDetector, "openvino": OpenVinoDetector})
 ANALYSES: Classes = _with_foreign(
     "edgevision.analyses", {"inspection": Inspection, "traffic": Traffic, "detection": Detection}
 )

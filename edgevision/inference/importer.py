@@ -186,12 +186,12 @@ def _classes(file: Path, told: Mapping[str, str], shape: Sequence[int | str | No
 def _input(file: Path, port: ort.Port, told: Mapping[str, str], said: Said) -> tuple[str, tuple[int, int]]:
     """Layout and (width, height) of the input."""
     shape = port.shape
-    if len(shape) == 4 and shape[3] == 3 and port.type == "tensor(uint8)":  # noqa: PLR2004 - N, H, W, C
+    if len(shape) == 4 and shape[3] == 3 and port.type == "uint8":  # noqa: PLR2004 - N, H, W, C
         layout, height, width = "nhwc-uint8", shape[1], shape[2]
-    elif len(shape) == 4 and shape[1] == 3 and port.type in {"tensor(float)", "tensor(float16)"}:  # noqa: PLR2004
+    elif len(shape) == 4 and shape[1] == 3 and port.type in {"float32", "float16"}:  # noqa: PLR2004
         layout, height, width = "nchw-float", shape[2], shape[3]
     else:
-        msg = f"{file}: expected an input tensor(uint8) (N, H, W, 3) or tensor(float) (N, 3, H, W), got {port}"
+        msg = f"{file}: expected an input uint8 (N, H, W, 3) or float32 (N, 3, H, W), got {port}"
         raise BundleError(msg)
     if isinstance(height, int) and isinstance(width, int):
         if said.size not in {None, (width, height)}:

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 from pydantic import Field
 
 from edgevision.bundle import Artefact, Bundle, Precision, Target
 from edgevision.config.settings import Settings
-from edgevision.errors import BackendError, BundleError
-from edgevision.inference.base import Batch, InputSpec
-from edgevision.inference.decode import check_output, decoder_of
-from edgevision.types import Detections, Image
+from edgevision.errors import BackendError
+from edgevision.inference.bundled import BundleDetector
 
 if TYPE_CHECKING:
     from edgevision.inference import ort
 
 log = structlog.get_logger(__name__)
 
-Layout = Literal["nhwc-uint8", "nchw-float"]
 _BATCH: dict[Target, int] = {"cpu": 2, "cuda": 8, "tensorrt": 8}
-_TYPES: dict[Layout, tuple[str, ...]] = {
-    "nhwc-uint8": ("tensor(uint8)",),
-    "nchw-float": ("tensor(float)", "tensor(float16)"),
-}
 
 
 class OnnxSettings(Settings):
@@ -52,7 +43,7 @@ class OnnxSettings(Settings):
     """Where TensorRT engines are kept."""
 
 
-class OnnxDetector:
+class OnnxDetector(BundleDetector):
     """A bundle run by ONNX Runtime.
 
     Args:
@@ -71,17 +62,9 @@ class OnnxDetector:
         self, bundle: Bundle, settings: OnnxSettings | None = None, thresholds: Mapping[str, float] | None = None
     ) -> None:
         settings = settings or OnnxSettings()
-        spec = bundle.manifest.input
-        self._bundle = bundle
-        self._decode = decoder_of(bundle, thresholds)
-        session, self.device = _open(bundle, settings)
-        self._session: ort.Session | None = session
-        self._max_batch = _check_input(bundle, session.inputs) or _largest_batch(settings, self.device)
-        _check_output(bundle, session.outputs)
-        self._input = InputSpec(spec.width, spec.height, spec.order, spec.align, spec.pad)
-        planes = (self._max_batch, 3, spec.height, spec.width) if spec.layout == "nchw-float" else (0,)
-        self._floats = np.empty(planes, _float_type(session.inputs[0].type))
-        log.debug("onnx.opened", model=bundle.model_ref, device=self.device, max_batch=self._max_batch)
+        session, device = _open(bundle, settings)
+        super().__init__(bundle, session, _largest_batch(settings, device), device, thresholds)
+        log.debug("onnx.opened", model=bundle.model_ref, device=device, max_batch=self.max_batch)
 
     @staticmethod
     def stand_in(bundle: Bundle, settings: OnnxSettings) -> OnnxSettings | None:
@@ -91,53 +74,6 @@ class OnnxDetector:
         if any(_engine_folder(bundle, settings).glob("*.engine")):
             return None
         return settings.model_copy(update={"device": "auto", "precision": None})
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """Class names; a label is an index into them."""
-        return self._bundle.manifest.classes
-
-    @property
-    def input(self) -> InputSpec:
-        """What a batch must look like."""
-        return self._input
-
-    @property
-    def max_batch(self) -> int:
-        """How many pictures one call takes at most."""
-        return self._max_batch
-
-    def infer(self, batch: Batch) -> list[Detections]:
-        """Detections in source pixels, one item a picture.
-
-        Raises:
-            BackendError: ONNX Runtime failed, or returned what the bundle's family does not have.
-        """
-        spec, shape = self._input, batch.images.shape
-        if not 0 < shape[0] <= self._max_batch or shape[1:] != (spec.height, spec.width, 3):
-            msg = f"batch: expected (1..{self._max_batch}, {spec.height}, {spec.width}, 3) uint8, got {shape}"
-            raise BackendError(msg)
-        if self._session is None:
-            msg = f"{self._bundle.model_ref}: the detector is closed"
-            raise BackendError(msg)
-        found = self._decode(self._session.run(self._tensor(batch.images)))
-        return [
-            Detections(letterbox.to_source(item.xyxy), item.score, item.label)
-            for letterbox, item in zip(batch.boxes, found, strict=True)
-        ]
-
-    def close(self) -> None:
-        """Release the model; a later ``infer`` raises ``BackendError``."""
-        self._session = None
-
-    def _tensor(self, images: Image) -> NDArray[Any]:
-        """The batch as the graph wants it; float graphs get planes of scaled values."""
-        manifest = self._bundle.manifest.input
-        if manifest.layout == "nhwc-uint8":
-            return images
-        out = self._floats[: len(images)]
-        np.multiply(images.transpose(0, 3, 1, 2), out.dtype.type(manifest.scale), out=out, dtype=out.dtype)
-        return out
 
 
 def engine_key(item: Artefact, version: str, max_batch: int) -> str:
@@ -202,40 +138,3 @@ def _engine_folder(bundle: Bundle, settings: OnnxSettings) -> Path:
 
 def _largest_batch(settings: OnnxSettings, device: Target) -> int:
     return settings.max_batch or _BATCH[device]
-
-
-def _float_type(graph_type: str) -> type[np.floating[Any]]:
-    return np.float16 if graph_type == "tensor(float16)" else np.float32
-
-
-def _check_input(bundle: Bundle, ports: Sequence[ort.Port]) -> int | None:
-    """Compare the graph's inputs with the manifest; returns a fixed batch size, ``None`` for a dynamic one."""
-    spec = bundle.manifest.input
-    if len(ports) != 1:
-        names = ", ".join(port.name for port in ports)
-        msg = f"{bundle.folder}: expected a model with one input, got {len(ports)}: {names}"
-        raise BundleError(msg)
-    port, types = ports[0], _TYPES[spec.layout]
-    sides = (spec.height, spec.width, 3) if spec.layout == "nhwc-uint8" else (3, spec.height, spec.width)
-    fits = len(port.shape) == 1 + len(sides) and all(
-        have == want or not isinstance(have, int) for have, want in zip(port.shape[1:], sides, strict=True)
-    )
-    if not fits or port.type not in types:
-        expected = f"{' or '.join(types)} (N, {', '.join(map(str, sides))})"
-        msg = f"{bundle.folder}: input {port.name}: the manifest says {expected}, the graph has {port}"
-        raise BundleError(msg)
-    batch = port.shape[0]
-    if isinstance(batch, int) and batch != 1:
-        msg = f"{bundle.folder}: the graph takes exactly {batch} pictures; export it for 1 or for a dynamic batch"
-        raise BundleError(msg)
-    return batch if isinstance(batch, int) else None
-
-
-def _check_output(bundle: Bundle, ports: Sequence[ort.Port]) -> None:
-    manifest = bundle.manifest
-    size = (manifest.input.width, manifest.input.height)
-    try:
-        check_output(manifest.family, ports[0].shape, len(manifest.classes), size)
-    except BundleError as exc:
-        msg = f"{bundle.folder}: {exc}"
-        raise BundleError(msg) from exc

@@ -17,6 +17,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as failures  # type: ign
 
 from edgevision.bundle import Precision, Target, onnx_header
 from edgevision.errors import BackendError
+from edgevision.inference.bundled import Port
 
 VERSION: str = ort.__version__
 
@@ -43,24 +44,6 @@ _PROVIDERS: dict[Target, str] = {
 
 # What ONNX Runtime writes to stderr on its own is either harmless (no GPU found) or raised as an exception as well.
 ort.set_default_logger_severity(_FATAL)
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """One input or output of a graph.
-
-    Attributes:
-        name: Its name.
-        shape: Its dimensions; a name or ``None`` stands for a dynamic one.
-        type: Its type in ONNX Runtime's words, e.g. ``tensor(float)``.
-    """
-
-    name: str
-    shape: tuple[int | str | None, ...]
-    type: str
-
-    def __str__(self) -> str:
-        return f"{self.type} ({', '.join(str(side) for side in self.shape)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +188,13 @@ def _providers(placement: Placement) -> list[Any]:
 
 
 def _ports(found: Sequence[Any]) -> tuple[Port, ...]:
-    return tuple(Port(port.name, tuple(port.shape), port.type) for port in found)
+    return tuple(Port(port.name, tuple(port.shape), _type_name(port.type)) for port in found)
+
+
+def _type_name(text: str) -> str:
+    """``tensor(float)`` and the like in NumPy's words."""
+    inner = text.removeprefix("tensor(").removesuffix(")")
+    return {"float": "float32", "double": "float64"}.get(inner, inner)
 
 
 def _cores() -> int:

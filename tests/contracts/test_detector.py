@@ -12,6 +12,7 @@ from onnx_models import COLOURS, colour_bundle
 from edgevision.errors import BackendError
 from edgevision.inference.base import Batch, Detector, InputSpec
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+from edgevision.inference.openvino import OpenVinoDetector, OpenVinoSettings
 from edgevision.inference.scripted import ScriptedDetector
 from edgevision.types import Detections, Image, Letterbox
 
@@ -26,15 +27,21 @@ def _brightest(image: Image, letterbox: Letterbox) -> Detections:
     return Detections(box, means[label : label + 1].astype(np.float32), np.array([label]))
 
 
-@pytest.fixture(name="detector", params=["scripted", "onnx-uint8", "onnx-float"])
+@pytest.fixture(name="detector", params=["scripted", "onnx-uint8", "onnx-float", "openvino-uint8", "openvino-float"])
 def _detector(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Detector]:
     detector: Detector
     if request.param == "scripted":
         detector = ScriptedDetector(_brightest, COLOURS, InputSpec(64, 48), max_batch=4)
     else:
-        layout = "nhwc-uint8" if request.param == "onnx-uint8" else "nchw-float"
-        bundle = colour_bundle(tmp_path, layout=layout)
-        detector = OnnxDetector(bundle, OnnxSettings(device="cpu", threads=1, max_batch=4))
+        runtime, kind = request.param.split("-")
+        bundle = colour_bundle(tmp_path, layout="nhwc-uint8" if kind == "uint8" else "nchw-float")
+        if runtime == "onnx":
+            detector = OnnxDetector(bundle, OnnxSettings(device="cpu", threads=1, max_batch=4))
+        else:
+            pytest.importorskip("openvino")
+            detector = OpenVinoDetector(
+                bundle, OpenVinoSettings(kind="openvino", threads=1, compute="f32", max_batch=4)
+            )
     yield detector
     detector.close()
 

@@ -70,11 +70,11 @@ def test_thresholds_of_the_settings_go_before_the_bundles(tmp_path: Path) -> Non
     [
         (
             {"width": 32, "height": 48},
-            r"the manifest says tensor\(uint8\) \(N, 48, 32, 3\), the graph has tensor\(uint8\)",
+            r"the manifest says uint8 \(N, 48, 32, 3\), the graph has uint8",
         ),
         (
             {"width": 64, "height": 48, "layout": "nchw-float"},
-            r"says tensor\(float\) or tensor\(float16\) \(N, 3, 48, 64\)",
+            r"says float32 or float16 \(N, 3, 48, 64\)",
         ),
     ],
 )
