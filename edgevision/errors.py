@@ -21,6 +21,7 @@
     ├── EventError           bytes that are no event of the contract
     ├── DatasetError         labelled pictures that cannot be used
     ├── TrainingError        a training cannot be done, or not go on
+    ├── ExportError          a model cannot be exported as asked
     ├── StationError         a trigger or actuator
     └── ImageError           a picture that cannot be read
 """
@@ -130,6 +131,10 @@ class DatasetError(EdgevisionError):
 
 class TrainingError(EdgevisionError):
     """A training cannot be done as it is set up, or not go on."""
+
+
+class ExportError(EdgevisionError):
+    """A model cannot be exported as asked, or its calibration pictures will not do."""
 
 
 class StationError(EdgevisionError):

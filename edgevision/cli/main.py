@@ -8,7 +8,7 @@ import sys
 import typer
 
 from edgevision import __version__
-from edgevision.cli import broker, config, data, demo, evaluate, events, inspect, models, run, train
+from edgevision.cli import broker, config, data, demo, evaluate, events, export, inspect, models, run, train
 from edgevision.errors import EdgevisionError
 from edgevision.logs import setup_logging
 
@@ -24,6 +24,7 @@ app.command("demo")(demo.demo)
 app.command("inspect")(inspect.inspect)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
 app.command("broker")(broker.broker)
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from edgevision.bundle import Family
 from edgevision.datasets.base import DataSet
@@ -69,6 +69,7 @@ class Graph:
         size: Side of its input, px.
         licence: SPDX id that the weights fall under.
         tools: Versions of what made it.
+        network: What the graph was made of: a module of torch from such pixels to such an output.
     """
 
     content: bytes
@@ -77,6 +78,7 @@ class Graph:
     size: int
     licence: str
     tools: Mapping[str, str]
+    network: Any = None
 
 
 class Trainer(Protocol):

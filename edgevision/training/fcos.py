@@ -120,8 +120,9 @@ class FcosTrainer:
         model.load_state_dict(kept["model"])
         size = self._settings.image_size
         tools = {name: metadata.version(name) for name in ("torch", "torchvision", "onnx")}
-        content = onnx_of(Dense(model.cpu().eval(), size), size)
-        return Graph(content, "dense-xyxy", tuple(kept["classes"]), size, LICENCE, tools)
+        network = Dense(model.cpu().eval(), size)
+        classes = tuple(kept["classes"])
+        return Graph(onnx_of(network, size), "dense-xyxy", classes, size, LICENCE, tools, network)
 
     def _network(self, classes: int, *, fresh: bool = False) -> Any:  # noqa: ANN401 - torch's
         from edgevision.training.fcos_model import network

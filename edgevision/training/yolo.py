@@ -227,7 +227,8 @@ def yolo_graph(weights: Path) -> Graph:
     classes = tuple(str(name) for name in model.names.values())
     tools = {name: metadata.version(name) for name in ("torch", "ultralytics", "onnx")}
     family: Family = "yolo-e2e" if end_to_end else "yolo"
-    return Graph(onnx_of(_with_pixels(model), size), family, classes, size, LICENCE, tools)
+    network = _with_pixels(model)
+    return Graph(onnx_of(network, size), family, classes, size, LICENCE, tools, network)
 
 
 def _with_pixels(model: Any) -> Any:  # noqa: ANN401 - torch's modules

@@ -1,0 +1,107 @@
+"""What the gate found, for the model card, for machines and for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgevision.evaluation.words import ap_words
+from edgevision.export.making import Artefact
+from edgevision.export.trial import Trial, Tried
+
+BEGIN, END = "<!-- gate -->", "<!-- end of gate -->"
+HEADINGS = ("artefact", "backend", "MB", "ms", "mAP50", "mAP50-95", "change", "escapes", "overkill", "gate", "")
+
+
+def gate_document(artefact: Artefact) -> list[dict[str, Any]]:
+    """For machines: an item for each place."""
+    return [_document(item) for item in artefact.tried]
+
+
+def rows(artefacts: Sequence[Artefact]) -> list[tuple[str, ...]]:
+    """A row for each artefact and place, under ``HEADINGS``."""
+    return [_row(artefact, item) for artefact in artefacts for item in artefact.tried]
+
+
+def with_gate(card: str, artefacts: Sequence[Artefact], trial: Trial) -> str:
+    """A model card with the gate's section, in the place of an older one or before its licence."""
+    lines = [BEGIN, "## Artefacts", "", _introduction(trial), ""]
+    lines += [f"| {' | '.join(HEADINGS)} |", f"|{'---|' * len(HEADINGS)}"]
+    lines += [f"| {' | '.join(row)} |" for row in rows(artefacts)]
+    lines += [
+        "",
+        *(f"- **{item.kind.name}:** {sentence}" for item in artefacts for sentence in sentences(item)),
+        "",
+        END,
+    ]
+    section = "\n".join(lines)
+    if BEGIN in card and END in card:
+        return card[: card.index(BEGIN)] + section + card[card.index(END) + len(END) :]
+    before, licence, after = card.partition("\n## Licence")
+    return f"{before.rstrip()}\n\n{section}\n{licence}{after}"
+
+
+def sentences(artefact: Artefact) -> list[str]:
+    """How it was made, what is not decided and why it is not offered somewhere."""
+    undecided = [
+        check.words
+        for item in artefact.tried[:1]
+        for check in item.judgement.checks
+        if check.outcome == "not decidable"
+    ]
+    said = [f"{artefact.how}."]
+    if artefact.content is None:
+        said = [f"refused. {artefact.how}."]
+    said += [f"not offered on {reason}." for reason in artefact.reasons]
+    said += [f"not decidable: {words}." for words in undecided]
+    return said
+
+
+def _introduction(trial: Trial) -> str:
+    budget = trial.budget
+    return (
+        f"Each compared with what was trained, on {len(trial.judged):,} pictures at the deployed thresholds, through "
+        f"the runtime's own detector. Allowed with 95 % confidence (paired bootstrap): a loss of {budget.map50_95:g} "
+        f"in mAP50-95 and of {budget.recall:g} in a class's recall; {budget.flips} defective parts that pass instead of "
+        "being rejected. Latency: median of one picture on the machine that exported, all its cores."
+    )
+
+
+def _document(item: Tried) -> dict[str, Any]:
+    judgement = item.judgement
+    change = judgement.change
+    return {
+        "backend": item.place,
+        "outcome": judgement.outcome,
+        "offered": item.offered,
+        "for_others": item.for_others,
+        "pictures": judgement.pictures,
+        "latency_ms": round(item.latency_ms, 2),
+        "fp32_ms": round(item.fp32_ms, 2),
+        "map50": judgement.map50,
+        "map50_95": judgement.map50_95,
+        "change": None if change is None else [round(change.value, 5), round(change.lower, 5)],
+        "escapes": [judgement.rates.escape.count, judgement.rates.escape.total],
+        "overkills": [judgement.rates.overkill.count, judgement.rates.overkill.total],
+        "passed_now": list(judgement.passed_now),
+        "checks": [{"what": check.what, "outcome": check.outcome, "words": check.words} for check in judgement.checks],
+    }
+
+
+def _row(artefact: Artefact, item: Tried) -> tuple[str, ...]:
+    judgement = item.judgement
+    change, rates = judgement.change, judgement.rates
+    size = "" if artefact.content is None else f"{len(artefact.content) / 1e6:.1f}"
+    return (
+        artefact.kind.name,
+        f"{item.place} (for {' and '.join(artefact.kind.targets)})" if item.for_others else item.place,
+        size,
+        f"{item.latency_ms:.1f}",
+        ap_words(judgement.map50),
+        ap_words(judgement.map50_95),
+        "" if change is None else f"{change.value:+.4f} (> {change.lower:+.4f})",
+        f"{rates.escape.count}/{rates.escape.total}",
+        f"{rates.overkill.count}/{rates.overkill.total}",
+        judgement.outcome,
+        "" if item.offered else ("slower" if item.judgement.outcome != "failed" else "refused"),
+    )

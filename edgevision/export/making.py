@@ -1,0 +1,126 @@
+"""Makes artefacts and tries them; where 8 bits everywhere are too few, the most sensitive units stay in 32."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from edgevision.bundle import Target
+from edgevision.errors import ExportError
+from edgevision.export.half import half_graph
+from edgevision.export.kinds import FP32, Kind
+from edgevision.export.quantize import Quantiser, Scheme
+from edgevision.export.sensitivity import by_sensitivity
+from edgevision.export.trial import Trial, Tried
+from edgevision.export.units import Unit
+from edgevision.inference.base import Batch, InputSpec
+from edgevision.inference.preprocess import single_batch
+from edgevision.sources.images import read_image
+from edgevision.sources.media import ArrayPixels
+from edgevision.types import Frame, FrameTime
+
+KEPT_SHARES = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5)  # of the units, the most sensitive ones, that stay in 32 bits
+LOOKED_AT = 16  # pictures, for the sensitivity
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """An artefact with what it showed.
+
+    Attributes:
+        kind: What it is.
+        content: Its graph; ``None`` when it may not be used anywhere.
+        how: How it was made, for a person.
+        tried: Where it was tried.
+        targets: What it is offered for; empty for everything, or for nothing where it has no content.
+    """
+
+    kind: Kind
+    content: bytes | None
+    how: str
+    tried: tuple[Tried, ...]
+    targets: tuple[Target, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is not offered where it was tried, a sentence each."""
+        return tuple(_reason(item) for item in self.tried if not item.offered)
+
+
+def artefacts(trial: Trial, kinds: Sequence[Kind], calibration: Sequence[Path], spec: InputSpec) -> Iterator[Artefact]:
+    """Make and try each kind, the 32-bit graph first.
+
+    Args:
+        trial: What they are compared with.
+        kinds: Which ones; 8-bit kinds need ``calibration``.
+        calibration: Pictures to measure ranges on.
+        spec: What the model wants.
+    """
+    yield _judged(trial, FP32, trial.source, "32-bit floats")
+    wanted = [kind for kind in kinds if kind != FP32]
+    quantiser: Quantiser | None = None
+    for kind in wanted:
+        if kind.scheme is None:
+            yield _half(trial, kind)
+            continue
+        if quantiser is None:
+            trial.steps.say(f"measuring ranges on {len(calibration)} pictures")
+            quantiser = Quantiser(trial.source, (_batch(file, spec).images for file in calibration))
+        looked_at = [_batch(file, spec) for file in calibration[:: max(1, len(calibration) // LOOKED_AT)]]
+        yield _eight_bits(trial, kind, kind.scheme, quantiser, looked_at)
+
+
+def _judged(trial: Trial, kind: Kind, content: bytes, how: str) -> Artefact:
+    tried = tuple(trial.of(kind, content))
+    offered = [item for item in tried if item.offered]
+    if not offered:
+        return Artefact(kind, None, how, tried)
+    others = [target for target in kind.targets if target not in {item.target for item in tried}]
+    return Artefact(kind, content, how, tried, tuple([item.target for item in offered if kind.targets] + others))
+
+
+def _half(trial: Trial, kind: Kind) -> Artefact:
+    try:
+        content = half_graph(trial.source)
+    except ExportError as exc:
+        return Artefact(kind, None, str(exc), ())
+    return _judged(trial, kind, content, "16-bit floats, boxes put together in 32")
+
+
+def _eight_bits(trial: Trial, kind: Kind, scheme: Scheme, quantiser: Quantiser, looked_at: Sequence[Batch]) -> Artefact:
+    """The first share of kept units with which nothing fails; where some place always fails, what the others offer."""
+    made: list[Artefact] = []
+    order: Sequence[Unit] = ()
+    for share in KEPT_SHARES:
+        if share and not order:
+            with trial.steps.bar(f"{kind.name}, sensitivity", len(quantiser.units)) as advance:
+                order = by_sensitivity(quantiser, scheme, trial.manifest, trial.places[0], looked_at, advance)
+        keep = order[: math.ceil(share * len(quantiser.units))]
+        made.append(_judged(trial, kind, quantiser.graph(scheme, keep), _how(keep, len(quantiser.units))))
+        failed = [item for item in made[-1].tried if item.judgement.outcome == "failed"]
+        if not failed:
+            return made[-1]
+        trial.steps.say(f"{kind.name}, {made[-1].how}, {failed[0].place}: {failed[0].judgement.reasons[0]}")
+    return max(made, key=lambda item: sum(tried.judgement.outcome != "failed" for tried in item.tried))
+
+
+def _how(keep: Sequence[Unit], units: int) -> str:
+    if not keep:
+        return "8 bits everywhere but at the ends"
+    named = ", ".join(unit.name for unit in keep[:3]) + (", ..." if len(keep) > 3 else "")  # noqa: PLR2004
+    return f"8 bits, the {len(keep)} most sensitive of {units} units in 32 ({named})"
+
+
+def _reason(item: Tried) -> str:
+    if item.judgement.outcome == "failed":
+        return f"{item.place}: {item.judgement.reasons[0]}"
+    return f"{item.place}: {item.latency_ms:.1f} ms a picture, slower than 32 bits with {item.fp32_ms:.1f} ms"
+
+
+def _batch(file: Path, spec: InputSpec) -> Batch:
+    """A picture as the runtime feeds it."""
+    time = FrameTime(datetime.fromtimestamp(0, timezone.utc), 0.0, "file")
+    return single_batch([Frame("calibration", 0, time, ArrayPixels(read_image(file)), name=str(file))], spec)

@@ -1,0 +1,162 @@
+"""An export from a trained model to a bundle whose artefacts were all compared with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgevision.bundle import Bundle, Precision, write_bundle
+from edgevision.datasets.base import DataSet
+from edgevision.errors import ExportError
+from edgevision.evaluation.operating import choose_for_f1
+from edgevision.evaluation.parts import parts_of, templates_as_good
+from edgevision.evaluation.predict import LOWEST_SCORE, predict
+from edgevision.evaluation.splits import split_of
+from edgevision.export.calibration import Calibration, calibration
+from edgevision.export.card import gate_document, with_gate
+from edgevision.export.gate import Budget
+from edgevision.export.kinds import PREFERRED, kinds_of
+from edgevision.export.making import Artefact, artefacts
+from edgevision.export.origin import Origin
+from edgevision.export.places import draft, places
+from edgevision.export.source import source_graph
+from edgevision.export.trial import Trial
+from edgevision.inference.base import InputSpec
+from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+from edgevision.training.run import Steps
+
+CARD = "MODEL_CARD.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of an export.
+
+    Attributes:
+        name: Of the bundle.
+        version: Of the bundle; empty to leave it as it is.
+        precisions: Which artefacts are wanted; 32 bits are always there.
+        split: What they are judged on.
+        budget: How much worse they may be.
+        calibration: Folder of pictures to calibrate on; the training pictures without it.
+        defects: Classes that make a part ng; ``None`` for all.
+        with_templates: Whether templates join as good parts.
+        seed: Of what is drawn by chance.
+    """
+
+    name: str
+    version: str = ""
+    precisions: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+    split: str = "val"
+    budget: Budget = field(default_factory=Budget)
+    calibration: Path | None = None
+    defects: tuple[str, ...] | None = None
+    with_templates: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What came out.
+
+    Attributes:
+        bundle: With every artefact that may be used.
+        artefacts: All that were tried, the refused ones among them.
+        trial: What they were compared with.
+        split: The pictures that it was done on.
+        warnings: Of the calibration, a sentence each.
+    """
+
+    bundle: Bundle
+    artefacts: tuple[Artefact, ...]
+    trial: Trial
+    split: str
+    warnings: tuple[str, ...]
+
+
+def export(origin: Origin, data: DataSet, request: Request, out: Path, steps: Steps, *, replace: bool) -> Exported:
+    """Make, try and write.
+
+    Args:
+        origin: The trained model.
+        data: Labelled pictures, all splits.
+        request: What is asked.
+        out: The bundle's folder.
+        steps: Who is told.
+        replace: Whether a bundle that lies there is replaced.
+
+    Raises:
+        ExportError: The model cannot be exported, or even its 32-bit graph does not show what was trained.
+        EdgevisionError: Pictures, classes or folders are not right.
+    """
+    if out.exists() and not replace:
+        raise ExportError(f"{out} exists already; give --force to replace the bundle there")
+    judged = split_of(templates_as_good(data) if request.with_templates else data, request.split)
+    chosen = _calibration(data, judged, request, steps)
+    trial = _trial(origin, judged, request, steps)
+    kinds = [kind for precision in request.precisions for kind in kinds_of(precision)]
+    done = []
+    for artefact in artefacts(trial, kinds, chosen.files, _spec(trial)):
+        done.append(artefact)
+        if artefact.content is None and not done[1:]:
+            raise ExportError(f"the exported graph does not show what was trained: {artefact.reasons[0]}")
+    bundle = _written(done, trial, origin, out, replace=replace)
+    return Exported(bundle, tuple(done), trial, request.split, chosen.warnings)
+
+
+def _calibration(data: DataSet, judged: DataSet, request: Request, steps: Steps) -> Calibration:
+    if "int8" not in request.precisions:
+        return Calibration((), ())
+    with steps.bar("calibration pictures", 0) as advance:
+        found = calibration(request.calibration, data, judged, seed=request.seed, each=lambda: advance(1))
+    for warning in found.warnings:
+        steps.say(warning)
+    return found
+
+
+def _trial(origin: Origin, judged: DataSet, request: Request, steps: Steps) -> Trial:
+    """Run what was trained over the pictures; where only a graph is there, that is what was trained."""
+    low = {"default": LOWEST_SCORE}
+    named = {"name": request.name} | ({"version": request.version} if request.version else {})
+    before = {**origin.manifest, **named}
+    with draft(before, origin.content) as bundle:
+        spec = bundle.manifest.input
+        reference = (
+            origin.trained(bundle, low) if origin.trained else OnnxDetector(bundle, OnnxSettings(device="cpu"), low)
+        )
+        with steps.bar("what was trained", len(judged)) as advance:
+            trained = predict(reference, judged, advance=advance)
+        reference.close()
+    manifest: dict[str, Any] = {**before, "input": {**before["input"], "layout": "nhwc-uint8"}}
+    thresholds = dict(before["thresholds"])
+    if not origin.chosen:
+        point = choose_for_f1(trained, parts_of(trained, request.defects))
+        thresholds |= point.thresholds
+        steps.say(f"thresholds: {point.how}")
+    manifest["thresholds"] = thresholds
+    source = source_graph(origin.content, spec)
+    judged_on = trained.data
+    return Trial(manifest, judged_on, thresholds, trained, source, places(), request.budget, request.defects, steps)
+
+
+def _spec(trial: Trial) -> InputSpec:
+    with draft(trial.manifest, trial.source) as bundle:
+        given = bundle.manifest.input
+    return InputSpec(given.width, given.height, given.order, given.align, given.pad)
+
+
+def _written(done: list[Artefact], trial: Trial, origin: Origin, out: Path, *, replace: bool) -> Bundle:
+    usable = sorted((item for item in done if item.content is not None), key=lambda item: PREFERRED.index(item.kind))
+    listed = [
+        {"file": item.kind.file, "precision": item.kind.precision, "targets": list(item.targets)} for item in usable
+    ]
+    files = dict(origin.files) | {item.kind.file: item.content for item in usable if item.content is not None}
+    metrics = {file: value for file, value in (origin.manifest.get("metrics") or {}).items() if file in files}
+    for item in usable:
+        metrics[item.kind.file] = {**metrics.get(item.kind.file, {}), "gate": gate_document(item)}
+    document = {**trial.manifest, "metrics": metrics, "artefacts": listed}
+    old = files.get(CARD, b"")
+    text = old.read_text("utf-8") if isinstance(old, Path) else old.decode()
+    files[CARD] = with_gate(text or f"# {document['name']}\n", done, trial).encode()
+    return write_bundle(out, document, files, replace=replace)

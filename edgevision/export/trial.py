@@ -1,0 +1,98 @@
+"""Tries artefacts where they are meant to run, against what was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgevision.bundle import Target
+from edgevision.datasets.base import DataSet
+from edgevision.evaluation.predict import Predictions, predict
+from edgevision.export.gate import Budget, Judgement, judge_artefact
+from edgevision.export.kinds import FP32, Kind
+from edgevision.export.latency import latencies_ms
+from edgevision.export.places import Place, draft
+from edgevision.inference.base import Detector
+from edgevision.training.run import Steps
+
+SLOWER = 1.02  # times the 32-bit graph, from which on an artefact is slower
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An artefact at one place.
+
+    Attributes:
+        place: Its name.
+        target: What it stands for there; where the device itself is not here, ``for_others`` is true.
+        judgement: Of the gate.
+        latency_ms: Of one picture.
+        fp32_ms: The same of the 32-bit graph, measured in turns with it.
+        for_others: Only its numbers were looked at, for devices that are not here.
+    """
+
+    place: str
+    target: Target
+    judgement: Judgement
+    latency_ms: float
+    fp32_ms: float
+    for_others: bool = False
+
+    @property
+    def slower(self) -> bool:
+        """Whether it gains nothing here."""
+        return not self.for_others and self.latency_ms > SLOWER * self.fp32_ms
+
+    @property
+    def offered(self) -> bool:
+        """Whether it may be taken here."""
+        return self.judgement.outcome != "failed" and not self.slower
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What artefacts are compared with, and where.
+
+    Attributes:
+        manifest: Of the bundle.
+        judged: The pictures.
+        thresholds: Those that are deployed, by class name.
+        trained: What the trained network saw.
+        source: The 32-bit graph.
+        places: What is here, the reference first.
+        budget: How much worse an artefact may be.
+        defects: Classes that make a part ng; ``None`` for all.
+        steps: Who is told.
+    """
+
+    manifest: Mapping[str, Any]
+    judged: DataSet
+    thresholds: dict[str, float]
+    trained: Predictions
+    source: bytes
+    places: Sequence[Place]
+    budget: Budget
+    defects: tuple[str, ...] | None
+    steps: Steps
+
+    def of(self, kind: Kind, content: bytes) -> list[Tried]:
+        """Try an artefact wherever it is meant for; what is not here is stood in for by the reference."""
+        here = [place for place in self.places if not kind.targets or place.target in kind.targets]
+        return [self._at(place, kind, content, for_others=not here) for place in here or self.places[:1]]
+
+    def _at(self, place: Place, kind: Kind, content: bytes, *, for_others: bool) -> Tried:
+        with draft(self.manifest, content, kind.precision) as bundle, draft(self.manifest, self.source) as before:
+            detector, plain = place.open(bundle), place.open(before)
+            found = self._predicted(detector, f"{kind.name}, {place.name}")
+            mine, other = latencies_ms([detector, plain])
+            if kind == FP32:
+                other = mine
+            detector.close()
+            plain.close()
+        judgement = judge_artefact(self.trained, found, self.thresholds, self.budget, self.defects)
+        return Tried(place.name, place.target, judgement, mine, other, for_others)
+
+    def _predicted(self, detector: Detector, what: str) -> Predictions:
+        with self.steps.bar(what, len(self.judged)) as advance:
+            return predict(detector, self.judged, advance=advance)
