@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from edgevision.datasets.base import DataSet, Sample
+from edgevision.evaluation.predict import Predictions
 from edgevision.scenes.pcb_defects import KINDS
 from edgevision.training.pcb_data import drawn_picture
-from edgevision.types import Image
+from edgevision.types import Detections, Image
 
 CLASSES = ("scratch", "dent")
 
@@ -106,3 +107,20 @@ def drawn_boards(folder: Path, seeds: Iterable[int], split: str = "") -> DataSet
         index = np.array([KINDS.index(kind) for kind, _ in labels], np.int64)
         samples.append(Sample(file, (picture.shape[1], picture.shape[0]), boxes, index, split))
     return DataSet(tuple(KINDS), tuple(samples), root=folder)
+
+
+def noisy_predictions(rng: np.random.Generator, pictures: int, classes: int) -> Predictions:
+    """Labels of all sizes with detections near them, doubled, of a wrong class or anywhere; many scores are equal."""
+    samples, found = [], []
+    for number in range(pictures):
+        count = int(rng.integers(0, 12))
+        corner, side = rng.uniform(0, 400, (count, 2)), rng.uniform(5, 200, (count, 2))
+        truth = np.concatenate([corner, corner + side], axis=1).astype(np.float32)
+        label = rng.integers(0, classes, count)
+        samples.append(Sample(Path(f"{number}.png"), (640, 640), truth, label))
+        near = np.repeat(truth, 3, axis=0) + rng.normal(0, 6, (3 * count, 4)).astype(np.float32)
+        near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
+        names = np.where(rng.random(3 * count) < 0.2, rng.integers(0, classes, 3 * count), np.repeat(label, 3))
+        found.append(Detections(near, rng.random(3 * count).round(2).astype(np.float32), names))
+    data = DataSet(tuple(f"class {index}" for index in range(classes)), tuple(samples))
+    return Predictions(data, tuple(found), (0.0,) * pictures)

@@ -25,6 +25,7 @@ from edgevision.bundle.manifest import (
     Manifest,
     Precision,
     Target,
+    Tolerance,
     TrainingData,
 )
 from edgevision.bundle.onnx_file import OnnxHeader, onnx_header, refuse_unsafe
@@ -43,6 +44,7 @@ __all__ = [
     "OnnxHeader",
     "Precision",
     "Target",
+    "Tolerance",
     "TrainingData",
     "onnx_header",
     "read_bundle",

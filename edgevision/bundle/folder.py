@@ -63,12 +63,15 @@ class Bundle:
     def artefact(self, target: Target, precision: Precision | None = None) -> Artefact:
         """The first artefact that is meant for ``target`` and, where given, has ``precision``.
 
+        One of which it could not be decided whether it is as good as the trained model must be asked for by precision.
+
         Raises:
             BundleError: There is none.
         """
         artefacts = self.manifest.artefacts
         for item in artefacts:
-            if (not item.targets or target in item.targets) and precision in {None, item.precision}:
+            fits = item.precision == precision if precision else item.gate != "not decidable"
+            if fits and (not item.targets or target in item.targets):
                 return item
         there = ", ".join(f"{a.file} ({a.precision} for {'/'.join(a.targets) or 'all'})" for a in artefacts)
         msg = f"{self.folder}: no {precision or 'usable'} artefact for {target}; there is {there}"

@@ -61,6 +61,15 @@ class InputManifest(_Model):
     """Grey value of the padding."""
 
 
+class Tolerance(_Model):
+    """What the self-test lets pass."""
+
+    score: Unit = 0.02
+    """Largest change of a score."""
+    iou: Unit = 0.9
+    """Smallest overlap of a box with the one that is expected."""
+
+
 class Artefact(_Model):
     """One model file of the bundle."""
 
@@ -76,6 +85,10 @@ class Artefact(_Model):
     """ONNX opset of the default domain."""
     targets: tuple[Target, ...] = ()
     """What it is meant for; empty means everything."""
+    gate: Literal["passed", "not decidable"] | None = None
+    """Whether it was shown to be as good as what was trained; what is not decidable is only taken when it is named."""
+    tolerance: Tolerance = Tolerance()
+    """How far the golden pictures may come out otherwise."""
 
 
 class GoldenBox(_Model):

@@ -10,7 +10,7 @@ from edgevision.export.making import Artefact
 from edgevision.export.trial import Trial, Tried
 
 BEGIN, END = "<!-- gate -->", "<!-- end of gate -->"
-HEADINGS = ("artefact", "backend", "MB", "ms", "mAP50", "mAP50-95", "change", "escapes", "overkill", "gate", "")
+HEADINGS = ("artefact", "backend", "MB", "ms", "mAP50-95", "change", "at worst", "escapes", "overkill", "gate")
 
 
 def gate_document(artefact: Artefact) -> list[dict[str, Any]]:
@@ -49,9 +49,12 @@ def sentences(artefact: Artefact) -> list[str]:
         for check in item.judgement.checks
         if check.outcome == "not decidable"
     ]
-    said = [f"{artefact.how}."]
-    if artefact.content is None:
-        said = [f"refused. {artefact.how}."]
+    said = [f"{artefact.how}." if artefact.content is not None else f"refused. {artefact.how}."]
+    if artefact.content is not None and any(item.for_others for item in artefact.tried):
+        devices = " and ".join(artefact.kind.targets)
+        said.append(
+            f"* its numbers by ONNX Runtime on a CPU, since there is no {devices} here: judge it on the device too."
+        )
     said += [f"not offered on {reason}." for reason in artefact.reasons]
     said += [f"not decidable: {words}." for words in undecided]
     return said
@@ -62,8 +65,8 @@ def _introduction(trial: Trial) -> str:
     return (
         f"Each compared with what was trained, on {len(trial.judged):,} pictures at the deployed thresholds, through "
         f"the runtime's own detector. Allowed with 95 % confidence (paired bootstrap): a loss of {budget.map50_95:g} "
-        f"in mAP50-95 and of {budget.recall:g} in a class's recall; {budget.flips} defective parts that pass instead of "
-        "being rejected. Latency: median of one picture on the machine that exported, all its cores."
+        f"in mAP50-95 and of {budget.recall:g} in a class's recall; {budget.flips} defective parts that pass instead "
+        "of being rejected. Latency: median of one picture on the machine that exported, all its cores."
     )
 
 
@@ -94,14 +97,13 @@ def _row(artefact: Artefact, item: Tried) -> tuple[str, ...]:
     size = "" if artefact.content is None else f"{len(artefact.content) / 1e6:.1f}"
     return (
         artefact.kind.name,
-        f"{item.place} (for {' and '.join(artefact.kind.targets)})" if item.for_others else item.place,
+        f"{item.place} *" if item.for_others else item.place,
         size,
         f"{item.latency_ms:.1f}",
-        ap_words(judgement.map50),
         ap_words(judgement.map50_95),
-        "" if change is None else f"{change.value:+.4f} (> {change.lower:+.4f})",
+        "" if change is None else f"{change.value:+.4f}",
+        "" if change is None else f"{change.lower:+.4f}",
         f"{rates.escape.count}/{rates.escape.total}",
         f"{rates.overkill.count}/{rates.overkill.total}",
-        judgement.outcome,
-        "" if item.offered else ("slower" if item.judgement.outcome != "failed" else "refused"),
+        "slower" if item.slower and judgement.outcome != "failed" else judgement.outcome,
     )

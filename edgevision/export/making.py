@@ -78,8 +78,10 @@ def _judged(trial: Trial, kind: Kind, content: bytes, how: str) -> Artefact:
     offered = [item for item in tried if item.offered]
     if not offered:
         return Artefact(kind, None, how, tried)
-    others = [target for target in kind.targets if target not in {item.target for item in tried}]
-    return Artefact(kind, content, how, tried, tuple([item.target for item in offered if kind.targets] + others))
+    here = {item.target for item in tried if not item.for_others}
+    fit = {item.target for item in offered}
+    targets = tuple(target for target in kind.targets if target in fit or target not in here)
+    return Artefact(kind, content, how, tried, targets)
 
 
 def _half(trial: Trial, kind: Kind) -> Artefact:

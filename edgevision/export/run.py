@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgevision.bundle import Bundle, Precision, write_bundle
+from edgevision.bundle import Bundle, Precision, Tolerance, write_bundle
 from edgevision.datasets.base import DataSet
 from edgevision.errors import ExportError
 from edgevision.evaluation.operating import choose_for_f1
@@ -16,7 +18,7 @@ from edgevision.evaluation.splits import split_of
 from edgevision.export.calibration import Calibration, calibration
 from edgevision.export.card import gate_document, with_gate
 from edgevision.export.gate import Budget
-from edgevision.export.kinds import PREFERRED, kinds_of
+from edgevision.export.kinds import FP32, PREFERRED, kinds_of
 from edgevision.export.making import Artefact, artefacts
 from edgevision.export.origin import Origin
 from edgevision.export.places import draft, places
@@ -24,7 +26,10 @@ from edgevision.export.source import source_graph
 from edgevision.export.trial import Trial
 from edgevision.inference.base import InputSpec
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+from edgevision.inference.selftest import golden_boxes, tolerance
+from edgevision.training.bundling import golden_files
 from edgevision.training.run import Steps
+from edgevision.training.settings import JudgeSettings
 
 CARD = "MODEL_CARD.md"
 
@@ -108,8 +113,8 @@ def export(origin: Origin, data: DataSet, request: Request, out: Path, steps: St
 def _calibration(data: DataSet, judged: DataSet, request: Request, steps: Steps) -> Calibration:
     if "int8" not in request.precisions:
         return Calibration((), ())
-    with steps.bar("calibration pictures", 0) as advance:
-        found = calibration(request.calibration, data, judged, seed=request.seed, each=lambda: advance(1))
+    steps.say("looking at the pictures to calibrate on")
+    found = calibration(request.calibration, data, judged, seed=request.seed)
     for warning in found.warnings:
         steps.say(warning)
     return found
@@ -147,16 +152,60 @@ def _spec(trial: Trial) -> InputSpec:
 
 
 def _written(done: list[Artefact], trial: Trial, origin: Origin, out: Path, *, replace: bool) -> Bundle:
+    """The bundle of what may be used, with golden pictures and what each artefact shows of them."""
     usable = sorted((item for item in done if item.content is not None), key=lambda item: PREFERRED.index(item.kind))
-    listed = [
-        {"file": item.kind.file, "precision": item.kind.precision, "targets": list(item.targets)} for item in usable
-    ]
     files = dict(origin.files) | {item.kind.file: item.content for item in usable if item.content is not None}
+    old = files.get(CARD, b"")
+    card = old.read_text("utf-8") if isinstance(old, Path) else old.decode()
+    files[CARD] = with_gate(card or f"# {trial.manifest['name']}\n", done, trial).encode()
     metrics = {file: value for file, value in (origin.manifest.get("metrics") or {}).items() if file in files}
     for item in usable:
         metrics[item.kind.file] = {**metrics.get(item.kind.file, {}), "gate": gate_document(item)}
-    document = {**trial.manifest, "metrics": metrics, "artefacts": listed}
-    old = files.get(CARD, b"")
-    text = old.read_text("utf-8") if isinstance(old, Path) else old.decode()
-    files[CARD] = with_gate(text or f"# {document['name']}\n", done, trial).encode()
-    return write_bundle(out, document, files, replace=replace)
+    document = {**trial.manifest, "metrics": metrics}
+    if not document.get("golden"):
+        chosen = golden_files(trial.trained.data, JudgeSettings())
+        files |= chosen
+        document["golden"] = [{"file": name} for name in chosen]
+    return _with_golden(out, document, files, usable, trial, replace=replace)
+
+
+def _with_golden(
+    out: Path,
+    document: dict[str, Any],
+    files: Mapping[str, Path | bytes],
+    usable: Sequence[Artefact],
+    trial: Trial,
+    *,
+    replace: bool,
+) -> Bundle:
+    plain = [{"file": item.kind.file, "precision": item.kind.precision} for item in usable]
+    with tempfile.TemporaryDirectory(prefix="edgevision-") as room:
+        draft = write_bundle(Path(room) / "draft", {**document, "artefacts": plain}, files)
+        reference = OnnxDetector(draft, OnnxSettings(device="cpu", precision="fp32"))
+        golden = [
+            {"file": item.file, "boxes": golden_boxes(reference, draft.path(item.file))}
+            for item in draft.manifest.golden
+        ]
+        reference.close()
+        document = {**document, "golden": golden}
+        listed = []
+        for item in usable:
+            only = {**document, "artefacts": [row for row in plain if row["file"] == item.kind.file]}
+            listed.append(_entry(item, write_bundle(Path(room) / item.kind.name, only, files), trial))
+    return write_bundle(out, {**document, "artefacts": listed}, files, replace=replace)
+
+
+def _entry(item: Artefact, alone: Bundle, trial: Trial) -> dict[str, Any]:
+    """What a manifest says of an artefact; the self-test lets pass what it showed where it is offered."""
+    entry: dict[str, Any] = {"file": item.kind.file, "precision": item.kind.precision, "targets": list(item.targets)}
+    if item.kind != FP32:
+        outcomes = {tried.judgement.outcome for tried in item.tried if tried.offered}
+        entry["gate"] = "not decidable" if "not decidable" in outcomes else "passed"
+    limits = []
+    for place in trial.places:
+        if any(tried.offered and tried.place == place.name for tried in item.tried):
+            detector = place.open(alone)
+            limits.append(tolerance(alone, detector))
+            detector.close()
+    widest = Tolerance(score=max(one.score for one in limits), iou=min(one.iou for one in limits))
+    return entry | ({"tolerance": widest.model_dump()} if widest != Tolerance() else {})

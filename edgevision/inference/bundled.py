@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevision.bundle import Bundle
+from edgevision.bundle import Artefact, Bundle
 from edgevision.errors import BackendError, BundleError
 from edgevision.inference.base import Batch, InputSpec
 from edgevision.inference.decode import check_output, decoder_of
@@ -63,12 +63,14 @@ class BundleDetector:
 
     Args:
         bundle: The model.
+        artefact: The one of its artefacts that runs.
         session: Its graph.
         max_batch: How many pictures one call takes at most, where the graph does not say.
         device: Where it runs.
         thresholds: Scores by class name that go before the bundle's.
 
     Attributes:
+        artefact: The one that runs.
         device: Where it runs.
 
     Raises:
@@ -78,11 +80,13 @@ class BundleDetector:
     def __init__(
         self,
         bundle: Bundle,
+        artefact: Artefact,
         session: Session,
         max_batch: int,
         device: str,
         thresholds: Mapping[str, float] | None = None,
     ) -> None:
+        self.artefact = artefact
         spec = bundle.manifest.input
         self._bundle = bundle
         self._decode = decoder_of(bundle, thresholds)

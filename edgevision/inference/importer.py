@@ -15,6 +15,7 @@ import yaml
 from edgevision.bundle import MAX_OPSET, Bundle, Family, onnx_header, write_bundle
 from edgevision.errors import BundleError
 from edgevision.inference import ort
+from edgevision.inference.bundled import Port
 from edgevision.inference.decode import YOLOX_STRIDES, check_output
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.selftest import golden_boxes
@@ -183,7 +184,7 @@ def _classes(file: Path, told: Mapping[str, str], shape: Sequence[int | str | No
     return names
 
 
-def _input(file: Path, port: ort.Port, told: Mapping[str, str], said: Said) -> tuple[str, tuple[int, int]]:
+def _input(file: Path, port: Port, told: Mapping[str, str], said: Said) -> tuple[str, tuple[int, int]]:
     """Layout and (width, height) of the input."""
     shape = port.shape
     if len(shape) == 4 and shape[3] == 3 and port.type == "uint8":  # noqa: PLR2004 - N, H, W, C

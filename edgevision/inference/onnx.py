@@ -62,8 +62,8 @@ class OnnxDetector(BundleDetector):
         self, bundle: Bundle, settings: OnnxSettings | None = None, thresholds: Mapping[str, float] | None = None
     ) -> None:
         settings = settings or OnnxSettings()
-        session, device = _open(bundle, settings)
-        super().__init__(bundle, session, _largest_batch(settings, device), device, thresholds)
+        item, session, device = _open(bundle, settings)
+        super().__init__(bundle, item, session, _largest_batch(settings, device), device, thresholds)
         log.debug("onnx.opened", model=bundle.model_ref, device=device, max_batch=self.max_batch)
 
     @staticmethod
@@ -104,19 +104,19 @@ def _driver() -> Any:  # noqa: ANN401 - a module
         raise BackendError(msg) from exc
 
 
-def _open(bundle: Bundle, settings: OnnxSettings) -> tuple[ort.Session, Target]:
-    """A session and the device it really runs on."""
+def _open(bundle: Bundle, settings: OnnxSettings) -> tuple[Artefact, ort.Session, Target]:
+    """An artefact, a session of it and the device it really runs on."""
     if settings.device != "auto":
-        return _open_on(bundle, settings, settings.device), settings.device
+        return *_open_on(bundle, settings, settings.device), settings.device
     if _driver().available("cuda"):
         try:
-            return _open_on(bundle, settings, "cuda"), "cuda"
+            return *_open_on(bundle, settings, "cuda"), "cuda"
         except BackendError as exc:
             log.warning("model.fallback", model=bundle.model_ref, device="cpu", reason=str(exc))
-    return _open_on(bundle, settings, "cpu"), "cpu"
+    return *_open_on(bundle, settings, "cpu"), "cpu"
 
 
-def _open_on(bundle: Bundle, settings: OnnxSettings, target: Target) -> ort.Session:
+def _open_on(bundle: Bundle, settings: OnnxSettings, target: Target) -> tuple[Artefact, ort.Session]:
     driver = _driver()
     item = bundle.artefact(target, settings.precision)
     cache = None
@@ -125,8 +125,7 @@ def _open_on(bundle: Bundle, settings: OnnxSettings, target: Target) -> ort.Sess
         cache.mkdir(parents=True, exist_ok=True)
         log.info("engine.cache", model=bundle.model_ref, folder=str(cache), built=any(cache.glob("*.engine")))
     placement = driver.Placement(target, settings.threads, item.precision, cache)
-    session: ort.Session = driver.Session(f"{bundle.model_ref} ({item.file})", bundle.load(item), placement)
-    return session
+    return item, driver.Session(f"{bundle.model_ref} ({item.file})", bundle.load(item), placement)
 
 
 def _engine_folder(bundle: Bundle, settings: OnnxSettings) -> Path:

@@ -64,7 +64,7 @@ class OpenVinoDetector(BundleDetector):
         item = bundle.artefact("openvino", settings.precision)
         placement = driver.Placement(settings.device.upper(), settings.threads, settings.hint, settings.compute)
         session: ov.Session = driver.Session(f"{bundle.model_ref} ({item.file})", bundle.load(item), placement)
-        super().__init__(bundle, session, settings.max_batch, settings.device, thresholds)
+        super().__init__(bundle, item, session, settings.max_batch, settings.device, thresholds)
         log.debug("openvino.opened", model=bundle.model_ref, device=settings.device, compute=session.precision)
 
 

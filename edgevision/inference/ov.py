@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import openvino
+import openvino  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from edgevision.errors import BackendError

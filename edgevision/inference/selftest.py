@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,15 +12,15 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from edgevision.bundle import Bundle, Golden
+from edgevision.bundle import Bundle, Golden, Tolerance
 from edgevision.errors import ImageError
 from edgevision.geometry import iou
 from edgevision.inference.base import Batch, Detector
 from edgevision.inference.preprocess import single_batch
 from edgevision.types import Detections, Frame, FrameTime, Image, Letterbox
 
-MIN_IOU = 0.9
-SCORE_TOLERANCE = 0.02
+_SAME_IOU = 0.5  # from this overlap on a box is another one's, however much it moved
+_ROOM = 1.5  # times what was seen: another processor rounds otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,40 +147,71 @@ def selftest(bundle: Bundle, detector: Detector, thresholds: Mapping[str, float]
     """
     own = dict(zip(bundle.manifest.classes, bundle.thresholds(), strict=True))
     floor = {name: max(score, (thresholds or {}).get(name, score)) for name, score in own.items()}
+    limits = getattr(getattr(detector, "artefact", None), "tolerance", Tolerance())
     return [
-        _compare(item, detect(detector, read_picture(bundle.path(item.file))), detector.classes, floor)
+        _compare(item, detect(detector, read_picture(bundle.path(item.file))), detector.classes, floor, limits)
         for item in bundle.manifest.golden
     ]
 
 
-def _compare(item: Golden, found: Detections, classes: Sequence[str], floor: dict[str, float]) -> GoldenResult:
+def tolerance(bundle: Bundle, detector: Detector) -> Tolerance:
+    """How far the golden pictures come out otherwise with a detector that is known to be good, and some room.
+
+    Args:
+        bundle: The model.
+        detector: Opened with low thresholds.
+
+    Raises:
+        ImageError: A golden picture cannot be read.
+        BackendError: The detector failed.
+    """
+    score, overlap = Tolerance().score, Tolerance().iou
+    for item in bundle.manifest.golden:
+        found = detect(detector, read_picture(bundle.path(item.file)))
+        for index, at, same in _pairs(item, found, detector.classes, _SAME_IOU):
+            score = max(score, _ROOM * abs(float(found.score[at]) - item.boxes[index].score))
+            overlap = min(overlap, 1 - _ROOM * (1 - same))
+    return Tolerance(score=min(1.0, math.ceil(100 * score) / 100), iou=max(0.0, math.floor(100 * overlap) / 100))
+
+
+def _compare(
+    item: Golden, found: Detections, classes: Sequence[str], floor: dict[str, float], limits: Tolerance
+) -> GoldenResult:
     """Match expected boxes with found ones of their class; those near the threshold may come and go."""
-    wanted = np.array([box.xyxy for box in item.boxes], np.float32).reshape(-1, 4)
-    same = np.array([[box.class_name == classes[label] for label in found.label] for box in item.boxes], bool)
-    overlap = np.where(same.reshape(len(wanted), len(found)), iou(wanted, found.xyxy), 0)
     problems, ious, changes = [], [1.0], [0.0]
-    for index, box in enumerate(item.boxes):
-        at = int(overlap[index].argmax()) if len(found) else -1
-        if at < 0 or overlap[index, at] < MIN_IOU:
-            if box.score > floor[box.class_name] + SCORE_TOLERANCE:
-                best = overlap[index, at] if at >= 0 else 0.0
-                problems.append(
-                    f"{box.class_name} {box.score:.2f} at {_where(box.xyxy)} not found, best IoU {best:.2f}"
-                )
-            continue
-        ious.append(float(overlap[index, at]))
+    missing, new = set(range(len(item.boxes))), set(range(len(found)))
+    for index, at, overlap in _pairs(item, found, classes, limits.iou):
+        missing.discard(index)
+        new.discard(at)
+        box = item.boxes[index]
+        ious.append(overlap)
         changes.append(abs(float(found.score[at]) - box.score))
-        overlap[:, at] = -1
-        if changes[-1] > SCORE_TOLERANCE:
+        if changes[-1] > limits.score:
             problems.append(
                 f"{box.class_name} at {_where(box.xyxy)}: score expected {box.score:.3f}, got {found.score[at]:.3f}"
             )
-    new = np.flatnonzero((overlap >= 0).all(axis=0)) if len(wanted) else np.arange(len(found))
-    for box, score, label in zip(found.xyxy[new], found.score[new], found.label[new], strict=True):
-        name = classes[label]
-        if score > floor[name] + SCORE_TOLERANCE:
-            problems.append(f"{name} {score:.2f} at {_where(box)} was not there before")
-    return GoldenResult(item.file, len(wanted), len(ious) - 1, min(ious), max(changes), tuple(problems))
+    for index in sorted(missing):
+        box = item.boxes[index]
+        if box.score > floor[box.class_name] + limits.score:
+            best = max((same for of, _, same in _pairs(item, found, classes, 0.0) if of == index), default=0.0)
+            problems.append(f"{box.class_name} {box.score:.2f} at {_where(box.xyxy)} not found, best IoU {best:.2f}")
+    for at in sorted(new):
+        name = classes[found.label[at]]
+        if found.score[at] > floor[name] + limits.score:
+            problems.append(f"{name} {found.score[at]:.2f} at {_where(found.xyxy[at])} was not there before")
+    return GoldenResult(item.file, len(item.boxes), len(ious) - 1, min(ious), max(changes), tuple(problems))
+
+
+def _pairs(item: Golden, found: Detections, classes: Sequence[str], min_iou: float) -> Iterator[tuple[int, int, float]]:
+    """(expected, found, overlap): each expected box with the free one of its class that it overlaps most."""
+    wanted = np.array([box.xyxy for box in item.boxes], np.float32).reshape(-1, 4)
+    same = np.array([[box.class_name == classes[label] for label in found.label] for box in item.boxes], bool)
+    overlap = np.where(same.reshape(len(wanted), len(found)), iou(wanted, found.xyxy), 0)
+    for index in range(len(wanted)):
+        at = int(overlap[index].argmax()) if len(found) else -1
+        if at >= 0 and overlap[index, at] > 0 and overlap[index, at] >= min_iou:
+            yield index, at, float(overlap[index, at])
+            overlap[:, at] = -1
 
 
 def _where(xyxy: Iterable[float]) -> str:

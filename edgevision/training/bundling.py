@@ -71,7 +71,7 @@ def make_bundle(
         fingerprint: Of the data set.
         advance: Told how many pictures are done.
     """
-    files: dict[str, Path | bytes] = {FILE: graph.content, **_golden_files(data, settings.judge)}
+    files: dict[str, Path | bytes] = {FILE: graph.content, **golden_files(data, settings.judge)}
     if licence := _licence(graph):
         files["LICENSE"] = licence
     manifest = _manifest(graph, data, settings, fingerprint)
@@ -94,7 +94,10 @@ def make_bundle(
 
 def bundle_of_weights(graph: Graph, name: str, folder: Path) -> Bundle:
     """A bundle of a bare checkpoint's graph, to be judged: no golden pictures, no chosen thresholds."""
-    return write_bundle(folder, _described(graph, name), {FILE: graph.content})
+    files: dict[str, Path | bytes] = {FILE: graph.content}
+    if licence := _licence(graph):
+        files["LICENSE"] = licence
+    return write_bundle(folder, _described(graph, name), files)
 
 
 def _request(data: DataSet, judge: JudgeSettings) -> Request:
@@ -135,7 +138,7 @@ def _described(graph: Graph, name: str) -> dict[str, Any]:
     }
 
 
-def _golden_files(data: DataSet, judge: JudgeSettings) -> dict[str, Path]:
+def golden_files(data: DataSet, judge: JudgeSettings) -> dict[str, Path]:
     """Validation pictures with as many boxes of as many kinds as possible, and so that they differ."""
     fit = [item for item in data.of("val").samples if fnmatch(item.file.name, judge.golden_pattern)]
     fit.sort(key=lambda item: (-len(set(item.label.tolist())), -len(item), item.file.name))

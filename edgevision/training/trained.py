@@ -55,4 +55,4 @@ class TorchSession:
 
 def trained_detector(graph: Graph, bundle: Bundle, thresholds: Mapping[str, float]) -> BundleDetector:
     """What was trained, as a detector; ``bundle`` is one of the graph."""
-    return BundleDetector(bundle, TorchSession(graph), MAX_BATCH, "torch", thresholds)
+    return BundleDetector(bundle, bundle.manifest.artefacts[0], TorchSession(graph), MAX_BATCH, "torch", thresholds)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from labelled import drawn_boards
+from labelled import drawn_boards, noisy_predictions
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -57,26 +57,9 @@ def check(predictions: Predictions) -> None:
         same(ours.by_size[name].map50_95, mean(theirs[..., place]))
 
 
-def noisy(rng: np.random.Generator, pictures: int, classes: int) -> Predictions:
-    """Labels of all sizes with detections near them, doubled, of a wrong class or anywhere; many scores are equal."""
-    samples, found = [], []
-    for number in range(pictures):
-        count = int(rng.integers(0, 12))
-        corner, side = rng.uniform(0, 400, (count, 2)), rng.uniform(5, 200, (count, 2))
-        truth = np.concatenate([corner, corner + side], axis=1).astype(np.float32)
-        label = rng.integers(0, classes, count)
-        samples.append(Sample(Path(f"{number}.png"), (640, 640), truth, label))
-        near = np.repeat(truth, 3, axis=0) + rng.normal(0, 6, (3 * count, 4)).astype(np.float32)
-        near[:, 2:] = np.maximum(near[:, 2:], near[:, :2] + 1)
-        names = np.where(rng.random(3 * count) < 0.2, rng.integers(0, classes, 3 * count), np.repeat(label, 3))
-        found.append(Detections(near, rng.random(3 * count).round(2).astype(np.float32), names))
-    data = DataSet(tuple(f"class {index}" for index in range(classes)), tuple(samples))
-    return Predictions(data, tuple(found), (0.0,) * pictures)
-
-
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_random_detections_as_pycocotools_sees_them(seed: int) -> None:
-    check(noisy(np.random.default_rng(seed), 25, 4))
+    check(noisy_predictions(np.random.default_rng(seed), 25, 4))
 
 
 def test_more_than_a_hundred_detections_count() -> None:

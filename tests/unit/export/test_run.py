@@ -1,0 +1,153 @@
+"""`edgevision export` of a small network: what passes the gate is written, what fails is not, and why is said."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from edgevision.bundle import Bundle, read_bundle
+from edgevision.cli.export import export
+from edgevision.errors import EdgevisionError, ExportError
+from edgevision.export.places import places
+from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+from edgevision.inference.selftest import selftest
+from edgevision.logs import setup_logging
+
+
+def run(*arguments: object) -> Result:
+    setup_logging("warning", "console")
+    app = typer.Typer()
+    app.command()(export)
+    return CliRunner().invoke(app, [str(item) for item in arguments])
+
+
+def refused(*arguments: object) -> str:
+    error = run(*arguments).exception
+    assert isinstance(error, EdgevisionError), error
+    return str(error)
+
+
+def grey(folder: Path, count: int, top: int) -> Path:
+    """Pictures that no camera of ours takes."""
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    for number in range(count):
+        cv2.imwrite(str(folder / f"{number}.png"), rng.integers(0, top, (32, 32, 3)).astype(np.uint8))
+    return folder
+
+
+@pytest.fixture(name="exported", scope="module")
+def _exported(small: Bundle, patches: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Bundle]:
+    out = tmp_path_factory.mktemp("exported") / "out"
+    done = run(small.folder, "--out", out, "--data", patches, "--most-recall-loss", 0.1, "--json")
+    return done, read_bundle(out)
+
+
+def test_every_artefact_is_there_judged_and_meant_for_something(exported: tuple[Result, Bundle]) -> None:
+    done, bundle = exported
+    document = json.loads(done.stdout)
+    by_name = {item["name"]: item for item in document["artefacts"]}
+    assert set(by_name) == {"fp32", "fp16", "int8", "int8-cpu"}
+    assert by_name["fp32"]["gate"][0]["map50"] > 0.8, "the small network sees its patches"
+    named = {item.file: item for item in bundle.manifest.artefacts}
+    assert named["model.onnx"].targets == ()
+    assert named["model.fp16.onnx"].targets == ("cuda", "tensorrt")
+    assert named["model.int8.onnx"].targets == ("tensorrt",)
+    assert {item.gate for item in named.values() if item.precision != "fp32"} == {"passed"}
+    assert [place["backend"] for place in by_name["fp32"]["gate"]] == [place.name for place in places()]
+    assert all(item.opset <= 19 for item in named.values())
+
+
+def test_the_card_and_the_manifest_tell_the_same(exported: tuple[Result, Bundle]) -> None:
+    _, bundle = exported
+    card = (bundle.folder / "MODEL_CARD.md").read_text("utf-8")
+    for file in ("model.onnx", "model.fp16.onnx", "model.int8.onnx"):
+        (first, *_) = bundle.manifest.metrics[file]["gate"]  # type: ignore[index, call-overload]
+        assert f"{first['map50_95']:.3f}" in card  # type: ignore[index, call-overload]
+    assert "## Artefacts" in card
+
+
+def test_what_is_offered_sees_what_it_should(exported: tuple[Result, Bundle]) -> None:
+    _, bundle = exported
+    assert len(bundle.manifest.golden) == 4
+    for place in places():
+        detector = place.open(bundle)
+        thresholds = {"default": 0.4}
+        assert [item.problems for item in selftest(bundle, detector, thresholds)] == [()] * 4, place.name
+
+
+def test_an_export_of_an_export_starts_from_its_floats(
+    exported: tuple[Result, Bundle], patches: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(exported[1].folder, folder)
+    again = run(folder, "--out", folder, "--force", "--data", patches, "--precision", "fp16")
+    assert again.exit_code == 0, again.stdout
+    files = {item.file for item in read_bundle(folder).manifest.artefacts}
+    assert files == {"model.onnx", "model.fp16.onnx"}
+    assert not (folder / "model.int8.onnx").exists()
+    assert (folder / "MODEL_CARD.md").read_text("utf-8").count("## Artefacts") == 1
+
+
+def test_a_harmful_calibration_is_caught_and_nothing_of_it_is_usable(
+    small: Bundle, patches: Path, tmp_path: Path
+) -> None:
+    dark = grey(tmp_path / "dark", 30, 20)
+    done = run(small.folder, "--out", tmp_path / "out", "--data", patches, "--calibration", dark)
+    assert done.exit_code == 1
+    bundle = read_bundle(tmp_path / "out")
+    assert {item.precision for item in bundle.manifest.artefacts} == {"fp32", "fp16"}
+    assert not list(bundle.folder.glob("*int8*"))
+    assert "int8: refused." in done.stdout
+    assert "refused" in (bundle.folder / "MODEL_CARD.md").read_text("utf-8")
+    with pytest.raises(EdgevisionError, match="no int8 artefact for cpu"):
+        OnnxDetector(bundle, OnnxSettings(device="cpu", precision="int8"))
+
+
+def test_what_cannot_be_decided_is_written_and_only_taken_by_name(small: Bundle, patches: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    done = run(small.folder, "--out", few, "--data", patches, "--precision", "fp16", "--split", "train")
+    assert done.exit_code == 0, done.stdout
+    bundle = read_bundle(few)
+    half = next(item for item in bundle.manifest.artefacts if item.precision == "fp16")
+    assert half.gate == "not decidable"
+    assert bundle.artefact("cuda").precision == "fp32"
+    assert bundle.artefact("cuda", "fp16") == half
+    assert "not decidable: recall of red: 0 of 27 boxes lost" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--precision", "int4"), "--precision int4 is not known; allowed: fp32, fp16, int8"),
+        (("--split", "night"), "there is no split night"),
+        (("--calibration", "nowhere"), "nowhere: there is no such file or folder"),
+        (("--defects", "dent"), "dent: no such class"),
+    ],
+)
+def test_wrong_use_is_named_before_the_work(
+    small: Bundle, patches: Path, tmp_path: Path, arguments: tuple[Any, ...], says: str
+) -> None:
+    assert says in refused(small.folder, "--out", tmp_path / "out", "--data", patches, *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_model_and_what_is_in_the_way(small: Bundle, patches: Path, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "out", "--data", patches)
+    assert "is no bundle, no folder of a training and no checkpoint" in refused(tmp_path, *out)
+    assert "--data is missing" in refused(small.folder, "--out", tmp_path / "out")
+    assert "exists already; give --force" in refused(small.folder, "--out", small.folder, "--data", patches)
+
+
+def test_a_broken_off_training_is_told(tmp_path: Path, patches: Path) -> None:
+    (tmp_path / "run.json").write_text("{}", "utf-8")
+    with pytest.raises(ExportError, match="its training has not ended"):
+        raise run(tmp_path, "--out", tmp_path / "out", "--data", patches).exception or AssertionError
