@@ -6,6 +6,7 @@
     ├── ConfigError          the user's settings; carries every problem at once
     ├── BundleError          a model bundle cannot be used
     │   ├── BundleCorrupt    a hash, shape or class list does not match the manifest
+    │   ├── BundleUntrusted  it is not signed by a key that is trusted
     │   └── UnsafeModel      a pickle or another executable format stands where a model should
     ├── SourceError          a camera or file
     │   ├── SourceUnavailable  it cannot be opened now; trying again may help
@@ -67,6 +68,10 @@ class BundleError(EdgevisionError):
 
 class BundleCorrupt(BundleError):
     """A file of the bundle differs from what its manifest says."""
+
+
+class BundleUntrusted(BundleError):
+    """Keys are configured, and none of them signed this bundle as it is."""
 
 
 class UnsafeModel(BundleError):

@@ -12,7 +12,17 @@ from typing import Any
 
 import yaml
 
-from edgevision.bundle.manifest import MANIFEST, Artefact, Golden, Manifest, Precision, Target, inside, parse_manifest
+from edgevision.bundle.manifest import (
+    MANIFEST,
+    SIGNATURE,
+    Artefact,
+    Golden,
+    Manifest,
+    Precision,
+    Target,
+    inside,
+    parse_manifest,
+)
 from edgevision.bundle.onnx_file import onnx_header, refuse_unsafe
 from edgevision.errors import BundleCorrupt, BundleError
 
@@ -177,6 +187,8 @@ def write_bundle(
         fresh, old = Path(room) / "new", Path(room) / "old"
         fresh.mkdir()
         for name, content in files.items():
+            if name == SIGNATURE:
+                continue  # of what lay there before
             _put(fresh / _inside_or_error(name), content)
         document = _complete(fresh, manifest, portable=portable)
         parse_manifest(document, folder / MANIFEST)

@@ -11,6 +11,7 @@ from edgevision.bundle.onnx_file import refuse_unsafe
 from edgevision.errors import BundleError
 
 MANIFEST = "bundle.yaml"
+SIGNATURE = "bundle.sig"
 
 Family = Literal["yolo", "yolo-e2e", "yolox", "dense-xyxy"]
 Precision = Literal["fp32", "fp16", "int8"]

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import typer
+from pydantic import ValidationError
 
-from edgevision.errors import BundleCorrupt, BundleError, EdgevisionError, UnsafeModel
+from edgevision.errors import BundleCorrupt, BundleError, BundleUntrusted, EdgevisionError, UnsafeModel
 
 if TYPE_CHECKING:
     from edgevision.bundle import Bundle
     from edgevision.inference.selftest import GoldenResult
 
-app = typer.Typer(help="Model bundles: import, list, show, verify.", no_args_is_help=True)
+app = typer.Typer(help="Model bundles: import, list, show, verify, sign.", no_args_is_help=True)
 
 _JSON = typer.Option(False, "--json", help="For machines.")
 _BUNDLE = typer.Argument(..., metavar="BUNDLE", help="Folder of a bundle.")
@@ -90,17 +91,21 @@ def show(folder: Path = _BUNDLE, *, as_json: bool = _JSON) -> None:
 def verify(
     folder: Path = _BUNDLE,
     *,
-    device: str = typer.Option("cpu", help="Where the golden pictures run: auto, cpu, cuda or tensorrt."),
+    backend: str = typer.Option("onnx", help="What runs the golden pictures, e.g. onnx or openvino."),
+    device: str = typer.Option("cpu", help="Where: auto, cpu, cuda or tensorrt with onnx, cpu or gpu with openvino."),
+    precision: str | None = typer.Option(None, help="The artefact of this precision; else the one a device takes."),
+    trusted_key: list[Path] = typer.Option([], help="A public key (PEM) that must have signed it; may be repeated."),
     as_json: bool = _JSON,
 ) -> None:
-    """Compare every file with its hash, then run the golden pictures; exit code 1 when something differs."""
-    from edgevision.bundle import read_bundle, verify_files
+    """Compare signature and hashes, then run the golden pictures; exit code 1 when something differs."""
+    from edgevision.bundle import verify_files
+    from edgevision.bundle.signature import read_trusted
 
-    bundle = read_bundle(folder)
     try:
+        bundle = read_trusted(folder, trusted_key)
         verify_files(bundle)
-        results = _golden(bundle, device)
-    except (BundleCorrupt, UnsafeModel) as exc:
+        results = _golden(bundle, backend, {"device": device, "precision": precision})
+    except (BundleCorrupt, BundleUntrusted, UnsafeModel) as exc:
         if as_json:
             typer.echo(json.dumps({"ok": False, "error": str(exc)}))
         else:
@@ -115,14 +120,35 @@ def verify(
         raise typer.Exit(1)
 
 
-def _golden(bundle: Bundle, device: str) -> list[GoldenResult]:
-    from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+@app.command()
+def sign(
+    folder: Path = _BUNDLE,
+    *,
+    key: Path = typer.Option(..., help="Private key, PEM: `openssl genpkey -algorithm ed25519 -out key.pem`."),
+) -> None:
+    """Sign a bundle whose files are as its manifest says; devices that know the public key then trust it."""
+    from edgevision.bundle import read_bundle, verify_files
+    from edgevision.bundle.signature import sign as write
+
+    bundle = read_bundle(folder)
+    verify_files(bundle)
+    typer.echo(f"{bundle.model_ref} signed by the key {write(bundle, key)[:16]}")
+
+
+def _golden(bundle: Bundle, backend: str, settings: dict[str, str | None]) -> list[GoldenResult]:
+    from edgevision.daemon.registry import BACKENDS
     from edgevision.inference.selftest import selftest
 
-    if device not in {"auto", "cpu", "cuda", "tensorrt"}:
-        msg = f"--device {device} is not known; allowed: auto, cpu, cuda, tensorrt"
-        raise EdgevisionError(msg)
-    detector = OnnxDetector(bundle, OnnxSettings.model_validate({"device": device}))
+    if backend not in BACKENDS:
+        raise EdgevisionError(f"--backend {backend} is not known; there are {', '.join(BACKENDS)}")
+    given = {name: value for name, value in settings.items() if value is not None}
+    try:
+        made = BACKENDS[backend].Settings.model_validate({"kind": backend, **given})
+    except ValidationError as exc:
+        wrong = exc.errors()[0]
+        allowed = wrong["msg"].removeprefix("Input should be ")
+        raise EdgevisionError(f"--{wrong['loc'][0]} {wrong['input']} is not known; allowed: {allowed}") from exc
+    detector = BACKENDS[backend](bundle, made)
     try:
         return selftest(bundle, detector)
     finally:

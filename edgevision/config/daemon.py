@@ -136,6 +136,9 @@ class DaemonSettings(Settings):
     """Models by name."""
     cameras: dict[Name, CameraSettings] = Field(min_length=1)
     """Cameras by name."""
+    trusted_keys: list[Path] = []
+    """Public keys, PEM of Ed25519. With any, a model runs only when one of them signed it and nothing was changed since
+    (`edgevision models sign`)."""
     mqtt: SerializeAsAny[Settings] | None = None
     """The broker; without it events stay in the outbox."""
     outbox: SerializeAsAny[Settings]

@@ -15,7 +15,8 @@ from edgevision.analytics.base import Analysis, AnalysisContext, Tracker
 from edgevision.analytics.inspection import Inspection
 from edgevision.analytics.parts import ByTrigger
 from edgevision.analytics.tracking import ByteTrack, Untracked
-from edgevision.bundle import Bundle, read_bundle
+from edgevision.bundle import Bundle
+from edgevision.bundle.signature import read_trusted
 from edgevision.config.daemon import CameraSettings, DaemonSettings, ModelSettings
 from edgevision.config.load import config_revision
 from edgevision.daemon.actuation import Actuation
@@ -75,7 +76,9 @@ class Assembly:
         self._fresh = fresh
         self._started_utc = datetime.now(timezone.utc)
         self._units: dict[str, CameraUnit] = {}
-        self._bundles = {name: read_bundle(model.bundle) for name, model in settings.models.items()}
+        self._bundles = {
+            name: read_trusted(model.bundle, settings.trusted_keys) for name, model in settings.models.items()
+        }
         self._builder = builder = EventBuilder(settings.site, settings.device, config_revision(settings, folder))
         self.outbox = SqliteOutbox(settings.outbox, builder)  # type: ignore[arg-type]
         self._announcer = Announcer(self.outbox, builder)

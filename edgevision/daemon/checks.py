@@ -8,7 +8,7 @@ from edgevision.analytics.base import AnalysisContext
 from edgevision.analytics.inspection import Inspection
 from edgevision.analytics.parts import ByTrigger
 from edgevision.analytics.traffic import Traffic
-from edgevision.bundle import read_bundle
+from edgevision.bundle.signature import read_trusted
 from edgevision.config.daemon import CameraSettings, DaemonSettings
 from edgevision.config.document import Document, KeyPath, read_document
 from edgevision.daemon.registry import ANALYSES, build
@@ -45,7 +45,7 @@ def _classes(document: Document, settings: DaemonSettings) -> dict[str, tuple[st
     classes = {}
     for name in dict.fromkeys(camera.model for camera in settings.cameras.values()):
         try:
-            classes[name] = read_bundle(settings.models[name].bundle).manifest.classes
+            classes[name] = read_trusted(settings.models[name].bundle, settings.trusted_keys).manifest.classes
         except BundleError as exc:
             document.problem(("models", name, "bundle"), str(exc))
     return classes

@@ -110,7 +110,7 @@ def test_wrong_use_is_our_error_for_the_entry_point(tmp_path: Path, option: tupl
 
 def test_an_unknown_device(made: Path) -> None:
     done = _run("verify", made, "--device", "abacus")
-    assert "--device abacus is not known; allowed: auto, cpu, cuda, tensorrt" in str(done.exception)
+    assert "--device abacus is not known; allowed: 'auto', 'cpu', 'cuda' or 'tensorrt'" in str(done.exception)
 
 
 def test_no_bundle_at_all(tmp_path: Path) -> None:
