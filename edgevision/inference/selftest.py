@@ -132,7 +132,9 @@ def golden_boxes(detector: Detector, picture: Path) -> list[dict[str, Any]]:
     ]
 
 
-def selftest(bundle: Bundle, detector: Detector, thresholds: Mapping[str, float] | None = None) -> list[GoldenResult]:
+def selftest(
+    bundle: Bundle, detector: Detector, thresholds: Mapping[str, float] | None = None, *, most: int | None = None
+) -> list[GoldenResult]:
     """Run the golden pictures.
 
     Args:
@@ -140,6 +142,7 @@ def selftest(bundle: Bundle, detector: Detector, thresholds: Mapping[str, float]
         detector: What runs it.
         thresholds: Scores by class name with which ``detector`` was made, where they are not the bundle's; boxes are
             compared above the higher of both.
+        most: Only so many golden pictures, the first ones.
 
     Raises:
         ImageError: A golden picture cannot be read.
@@ -150,7 +153,7 @@ def selftest(bundle: Bundle, detector: Detector, thresholds: Mapping[str, float]
     limits = getattr(getattr(detector, "artefact", None), "tolerance", Tolerance())
     return [
         _compare(item, detect(detector, read_picture(bundle.path(item.file))), detector.classes, floor, limits)
-        for item in bundle.manifest.golden
+        for item in bundle.manifest.golden[:most]
     ]
 
 

@@ -22,6 +22,7 @@ from edgevision.inference.scripted import ScriptedDetector
 from edgevision.types import Detections
 
 TIMEOUT_S = 10.0
+RED_ROW = Detections(np.float32([[10, 10, 50, 40]]), np.float32([0.9]), np.array([COLOURS.index("red")]))
 
 
 class Heard:
@@ -41,8 +42,11 @@ def bundle_with(folder: Path, golden: list[dict[str, Any]], picture: bytes | Non
 
 
 def finds_red(*_: object) -> ScriptedDetector:
-    row = Detections(np.float32([[10, 10, 50, 40]]), np.float32([0.9]), np.array([COLOURS.index("red")]))
-    return ScriptedDetector(lambda _image, _box: row, COLOURS, InputSpec(64, 48))
+    return ScriptedDetector(lambda _image, _box: RED_ROW, COLOURS, InputSpec(64, 48))
+
+
+def nothing(*_: object) -> ScriptedDetector:
+    return ScriptedDetector(lambda _image, _box: Detections.empty(), COLOURS, InputSpec(64, 48))
 
 
 def settings(bundle: Bundle, **more: Any) -> ModelSettings:
@@ -63,20 +67,44 @@ def test_a_model_that_sees_what_it_saw_is_announced_and_healthy(tmp_path: Path) 
     assert loading.health().ok
 
 
-def test_a_model_that_sees_something_else_turns_readiness_red_and_says_what(tmp_path: Path) -> None:
+def test_a_backend_that_sees_something_else_is_refused_and_the_plain_one_taken(tmp_path: Path) -> None:
     bundle, heard = bundle_with(tmp_path, [EMPTY]), Heard()
     loading = Loading("m", bundle, settings(bundle), finds_red, heard)
-    loading.load()
-    ((_, _, problems, _),) = heard.said
+    detector = loading.load()
+    assert isinstance(detector, OnnxDetector)
+    assert (detector.device, detector.artefact.precision) == ("cpu", "fp32")
+    (_, _, problems, _), (_, instead, none, _) = heard.said
     assert "red 0.90" in problems[0]
+    assert (instead, none) == ("onnx cpu", [])
     health = loading.health()
     assert (health.ok, health.critical) == (False, True)
     assert "golden/a.png" in health.detail
+    assert health.detail.endswith("; onnx cpu runs instead")
 
 
-def test_a_broken_golden_picture_is_a_finding_and_no_crash(tmp_path: Path) -> None:
-    bundle, heard = bundle_with(tmp_path, [RED], b"no picture"), Heard()
+def test_a_model_that_sees_something_else_everywhere_does_not_run(tmp_path: Path) -> None:
+    bundle, heard = bundle_with(tmp_path, [RED]), Heard()
+    loading = Loading("m", bundle, settings(bundle), OnnxDetector, heard)
+    with pytest.raises(BackendError, match=r"saw when it was made: onnx cpu: golden/a\.png: red 0\.90"):
+        loading.load()
+    assert len(heard.said) == 1, "it is the plain one itself"
+    loading = Loading("m", bundle, settings(bundle), nothing, heard)
+    with pytest.raises(BackendError, match="does not see what it saw"):
+        loading.load()
+    assert len(heard.said) == 3
+
+
+def test_three_golden_pictures_are_enough_at_a_start(tmp_path: Path) -> None:
+    golden = [{**RED, "file": f"golden/{number}.png"} for number in range(3)]
+    bundle, heard = bundle_with(tmp_path, [*golden, {**EMPTY, "file": "golden/3.png"}]), Heard()
     Loading("m", bundle, settings(bundle), finds_red, heard).load()
+    assert heard.said == [(bundle.model_ref, "onnx", [], 3)]
+
+
+def test_a_broken_golden_picture_is_told_and_nothing_runs(tmp_path: Path) -> None:
+    bundle, heard = bundle_with(tmp_path, [RED], b"no picture"), Heard()
+    with pytest.raises(BackendError, match="is no picture"):
+        Loading("m", bundle, settings(bundle), finds_red, heard).load()
     assert "is no picture" in heard.said[0][2][0]
 
 
@@ -89,7 +117,7 @@ def test_without_golden_pictures_nothing_is_claimed(tmp_path: Path) -> None:
 
 
 def other_batches() -> ScriptedDetector:
-    return ScriptedDetector(lambda _image, _box: Detections.empty(), COLOURS, InputSpec(32, 32))
+    return ScriptedDetector(lambda _image, _box: RED_ROW, COLOURS, InputSpec(32, 32))
 
 
 def no_memory() -> ScriptedDetector:
@@ -109,6 +137,13 @@ def foreign_fault() -> ScriptedDetector:
         (no_memory, "BackendError: no memory for the engine; a stand-in goes on"),
         (foreign_fault, "RuntimeError: of a driver; a stand-in goes on"),
         (other_batches, "BackendError: the new detector wants other batches; a stand-in goes on"),
+        (
+            nothing,
+            (
+                "BackendError: it does not see what it saw when it was made: onnx: golden/a.png: red 0.90 at "
+                "(10, 10, 50, 40) not found, best IoU 0.00; a stand-in goes on"
+            ),
+        ),
     ],
 )
 def test_a_stand_in_answers_while_the_engine_is_built(
