@@ -1,0 +1,71 @@
+"""What the device draws, watts: the sensors of a Jetson's rails and of other boards, and NVIDIA's library for cards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HWMON = Path("/sys/class/hwmon")
+
+
+def watts(sensors: Path = _HWMON) -> dict[str, float]:
+    """Power by rail or card; what cannot be read just now is left out.
+
+    A Jetson's INA3221 tells voltage and current of each rail, other sensors their power (hwmon/sysfs-interface of the
+    kernel's documentation).
+
+    Args:
+        sensors: Where the kernel shows them.
+    """
+    found: dict[str, float] = {}
+    for folder in sorted(sensors.glob("hwmon*")):
+        found |= _rails(folder)
+    return found | _cards()
+
+
+def _rails(folder: Path) -> dict[str, float]:
+    found = {}
+    name = _text(folder / "name") or folder.name
+    for volts in sorted(folder.glob("in*_input")):
+        number = volts.name.removeprefix("in").removesuffix("_input")
+        millivolts, milliamperes = _number(volts), _number(folder / f"curr{number}_input")
+        if millivolts is not None and milliamperes is not None:
+            label = _text(folder / f"in{number}_label") or f"{name} {number}"
+            found[label] = millivolts * milliamperes / 1e6
+    for power in sorted(folder.glob("power*_input")):
+        microwatts = _number(power)
+        if microwatts is not None:
+            label = _text(power.with_name(power.name.replace("_input", "_label")))
+            found[label or f"{name} {power.name.removesuffix('_input')}"] = microwatts / 1e6
+    return found
+
+
+def _cards() -> dict[str, float]:
+    """By NVML, where its Python package and a driver are there."""
+    try:
+        import pynvml  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError:
+        return {}
+    try:
+        pynvml.nvmlInit()
+        found = {}
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            found[f"gpu {index}"] = pynvml.nvmlDeviceGetPowerUsage(handle) / 1000
+        pynvml.nvmlShutdown()
+    except pynvml.NVMLError:
+        return {}
+    return found
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("ascii", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _number(file: Path) -> float | None:
+    try:
+        return float(_text(file))
+    except ValueError:
+        return None
