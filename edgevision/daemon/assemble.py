@@ -126,7 +126,7 @@ class Assembly:
 
     def _model(self, name: str, settings: ModelSettings) -> ModelUnit:
         bundle = self._bundles[name]
-        loading = Loading(name, bundle, settings, BACKENDS[settings.backend.kind], self._announcer.selftest)  # type: ignore[attr-defined]
+        loading = Loading(name, bundle, settings, BACKENDS.__getitem__, self._announcer.selftest)
         self.board.register(f"selftest/{name}", loading.health)
         unit = ModelUnit(
             name,

@@ -42,7 +42,8 @@ class Loading:
         name: Name of the model in the settings.
         bundle: The model.
         settings: How to run it.
-        backend: The detector's class; one whose first use takes minutes offers ``stand_in(bundle, settings)``.
+        backend_of: The detector's class by kind; one whose first use takes minutes offers
+            ``stand_in(bundle, settings)``: the settings of what to work with meanwhile.
         announce: Told ``name@version#hash``, the backend, what differs, and the number of golden pictures.
         fallback: Makes a detector of a bundle and thresholds when the wanted one disagrees with the golden pictures.
     """
@@ -52,7 +53,7 @@ class Loading:
         name: str,
         bundle: Bundle,
         settings: ModelSettings,
-        backend: Callable[..., Detector],
+        backend_of: Callable[[str], Callable[..., Detector]],
         announce: Announce,
         *,
         fallback: Fallback = plain_on_cpu,
@@ -60,7 +61,7 @@ class Loading:
         self._name = name
         self._bundle = bundle
         self._settings = settings
-        self._backend = backend
+        self._backend_of = backend_of
         self._announce = announce
         self._fallback = fallback
         self._problem = ""
@@ -73,7 +74,7 @@ class Loading:
             BundleError: The bundle is damaged.
         """
         wanted = self._settings.backend
-        stand_in = getattr(self._backend, "stand_in", lambda *_: None)(self._bundle, wanted)
+        stand_in = getattr(self._backend_of(wanted.kind), "stand_in", lambda *_: None)(self._bundle, wanted)  # type: ignore[attr-defined]
         if stand_in is None:
             return self._ready(wanted)
         log.info("model.stand_in", model=self._name, until="the engine is built")
@@ -106,7 +107,7 @@ class Loading:
             BackendError: None does.
         """
         thresholds: Mapping[str, float] | None = self._settings.thresholds
-        detector = self._backend(self._bundle, backend, thresholds)
+        detector = self._backend_of(backend.kind)(self._bundle, backend, thresholds)
         if getattr(detector, "device", "cpu") != "cpu":
             warm_up(detector)
         if self._agrees(detector, backend.kind):

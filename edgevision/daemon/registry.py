@@ -18,6 +18,7 @@ from edgevision.errors import ConfigError, Problem
 from edgevision.events.outbox import OutboxSettings
 from edgevision.inference.onnx import OnnxDetector
 from edgevision.inference.openvino import OpenVinoDetector
+from edgevision.inference.tensorrt import TensorRtDetector
 from edgevision.mqtt.settings import MqttSettings
 from edgevision.sources.file import FileSource
 from edgevision.sources.gstreamer import GStreamerSource
@@ -55,7 +56,9 @@ SOURCES: Classes = _with_foreign(
         "gstreamer": GStreamerSource,
     },
 )
-BACKENDS: Classes = _with_foreign("edgevision.backends", {"onnx": OnnxDetector, "openvino": OpenVinoDetector})
+BACKENDS: Classes = _with_foreign(
+    "edgevision.backends", {"onnx": OnnxDetector, "openvino": OpenVinoDetector, "tensorrt": TensorRtDetector}
+)
 ANALYSES: Classes = _with_foreign(
     "edgevision.analyses", {"inspection": Inspection, "traffic": Traffic, "detection": Detection}
 )

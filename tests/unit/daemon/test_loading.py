@@ -61,7 +61,7 @@ EMPTY = {"file": "golden/a.png", "boxes": []}
 
 def test_a_model_that_sees_what_it_saw_is_announced_and_healthy(tmp_path: Path) -> None:
     bundle, heard = bundle_with(tmp_path, [RED]), Heard()
-    loading = Loading("m", bundle, settings(bundle), finds_red, heard)
+    loading = Loading("m", bundle, settings(bundle), lambda _: finds_red, heard)
     loading.load()
     assert heard.said == [(bundle.model_ref, "onnx", [], 1)]
     assert loading.health().ok
@@ -69,7 +69,7 @@ def test_a_model_that_sees_what_it_saw_is_announced_and_healthy(tmp_path: Path) 
 
 def test_a_backend_that_sees_something_else_is_refused_and_the_plain_one_taken(tmp_path: Path) -> None:
     bundle, heard = bundle_with(tmp_path, [EMPTY]), Heard()
-    loading = Loading("m", bundle, settings(bundle), finds_red, heard)
+    loading = Loading("m", bundle, settings(bundle), lambda _: finds_red, heard)
     detector = loading.load()
     assert isinstance(detector, OnnxDetector)
     assert (detector.device, detector.artefact.precision) == ("cpu", "fp32")
@@ -84,11 +84,11 @@ def test_a_backend_that_sees_something_else_is_refused_and_the_plain_one_taken(t
 
 def test_a_model_that_sees_something_else_everywhere_does_not_run(tmp_path: Path) -> None:
     bundle, heard = bundle_with(tmp_path, [RED]), Heard()
-    loading = Loading("m", bundle, settings(bundle), OnnxDetector, heard)
+    loading = Loading("m", bundle, settings(bundle), lambda _: OnnxDetector, heard)
     with pytest.raises(BackendError, match=r"saw when it was made: onnx cpu: golden/a\.png: red 0\.90"):
         loading.load()
     assert len(heard.said) == 1, "it is the plain one itself"
-    loading = Loading("m", bundle, settings(bundle), nothing, heard)
+    loading = Loading("m", bundle, settings(bundle), lambda _: nothing, heard)
     with pytest.raises(BackendError, match="does not see what it saw"):
         loading.load()
     assert len(heard.said) == 3
@@ -97,20 +97,20 @@ def test_a_model_that_sees_something_else_everywhere_does_not_run(tmp_path: Path
 def test_three_golden_pictures_are_enough_at_a_start(tmp_path: Path) -> None:
     golden = [{**RED, "file": f"golden/{number}.png"} for number in range(3)]
     bundle, heard = bundle_with(tmp_path, [*golden, {**EMPTY, "file": "golden/3.png"}]), Heard()
-    Loading("m", bundle, settings(bundle), finds_red, heard).load()
+    Loading("m", bundle, settings(bundle), lambda _: finds_red, heard).load()
     assert heard.said == [(bundle.model_ref, "onnx", [], 3)]
 
 
 def test_a_broken_golden_picture_is_told_and_nothing_runs(tmp_path: Path) -> None:
     bundle, heard = bundle_with(tmp_path, [RED], b"no picture"), Heard()
     with pytest.raises(BackendError, match="is no picture"):
-        Loading("m", bundle, settings(bundle), finds_red, heard).load()
+        Loading("m", bundle, settings(bundle), lambda _: finds_red, heard).load()
     assert "is no picture" in heard.said[0][2][0]
 
 
 def test_without_golden_pictures_nothing_is_claimed(tmp_path: Path) -> None:
     bundle, heard = bundle_with(tmp_path, []), Heard()
-    loading = Loading("m", bundle, settings(bundle), finds_red, heard)
+    loading = Loading("m", bundle, settings(bundle), lambda _: finds_red, heard)
     loading.load()
     assert heard.said == []
     assert loading.health().ok
@@ -166,7 +166,7 @@ def test_a_stand_in_answers_while_the_engine_is_built(
 
     bundle, heard = bundle_with(tmp_path, [RED]), Heard()
     wanted = settings(bundle).model_copy(update={"backend": OnnxSettings(device="tensorrt")})
-    loading = Loading("m", bundle, wanted, SlowEngine, heard)
+    loading = Loading("m", bundle, wanted, lambda _: SlowEngine, heard)
     detector = loading.load()
     assert len(heard.said) == 1, "the stand-in is checked"
     ready.set()

@@ -1,0 +1,214 @@
+"""Engines that were built on this device: found by everything they depend on, written whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+
+from edgevision.errors import BackendError
+
+log = structlog.get_logger(__name__)
+
+MOST_BYTES = 4 * 2**30  # of all engines; the one that was not used for longest goes first
+_TIMINGS = "timings.cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What an engine depends on; when any of it differs, it is another engine.
+
+    Attributes:
+        sha256: Of the ONNX file.
+        precision: Of its graph.
+        max_batch: Most pictures at once.
+        tensorrt: Version of TensorRT.
+        gpu: Name of the GPU.
+        capability: Compute capability, e.g. ``8.7``.
+        driver: What the driver, or the Jetson's system, says of its version.
+    """
+
+    sha256: str
+    precision: str
+    max_batch: int
+    tensorrt: str
+    gpu: str
+    capability: str
+    driver: str = ""
+
+    @property
+    def name(self) -> str:
+        """For file names."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:24]
+
+
+class Engines:
+    """A folder of engines; several processes may use it.
+
+    Args:
+        folder: Where they lie.
+        most_bytes: How much room they may take.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
+        self.folder = folder.expanduser()
+        self._most_bytes = most_bytes
+
+    def has(self, key: Key) -> bool:
+        """Whether an engine is there."""
+        return self._file(key).is_file()
+
+    def get(self, key: Key, build: Callable[[bytes], tuple[bytes, bytes]]) -> bytes:
+        """An engine, built when it is not there; who comes second waits for the one who builds.
+
+        Args:
+            key: Which one.
+            build: Given what was timed by earlier builds, makes the engine and gives what was timed.
+
+        Raises:
+            BackendError: It cannot be built or read.
+        """
+        if (found := self._read(key)) is not None:
+            return found
+        with self._alone(key):
+            if (found := self._read(key)) is not None:  # somebody else has built it meanwhile
+                return found
+            engine, timings = build(self._timings())
+            try:
+                self._keep(key, engine)
+                self._write(self.folder / _TIMINGS, timings)
+            except BackendError as exc:  # it runs all the same, and is built again at the next start
+                log.warning("engine.not_kept", reason=str(exc))
+            self._forget_old(key)
+        return engine
+
+    def forget(self, key: Key) -> None:
+        """Remove one that turned out to be damaged, or another device's."""
+        for file in (self._file(key), self._file(key).with_suffix(".json")):
+            file.unlink(missing_ok=True)
+
+    def listed(self) -> list[tuple[Key, int]]:
+        """What is there with its size, the last used first."""
+        found = []
+        for file in sorted(self.folder.glob("*.engine"), key=lambda item: -item.stat().st_mtime):
+            try:
+                key = Key(**json.loads(file.with_suffix(".json").read_text("utf-8")))
+            except (OSError, ValueError, TypeError):
+                continue
+            found.append((key, file.stat().st_size))
+        return found
+
+    def export(self, archive: Path) -> int:
+        """Write all engines into an archive for devices of the same kind; returns how many.
+
+        Raises:
+            BackendError: There is none, or it cannot be written.
+        """
+        keys = [key for key, _ in self.listed()]
+        if not keys:
+            raise BackendError(f"{self.folder}: there is no engine to export")
+        try:
+            with tarfile.open(archive, "w") as tar:
+                for key in keys:
+                    for file in (self._file(key), self._file(key).with_suffix(".json")):
+                        tar.add(file, arcname=file.name)
+        except OSError as exc:
+            archive.unlink(missing_ok=True)
+            raise BackendError(f"{archive}: cannot be written: {exc.strerror}") from exc
+        return len(keys)
+
+    def take(self, archive: Path, fits: Callable[[Key], bool]) -> tuple[int, int]:
+        """Take engines from an archive; returns how many were taken and how many are of other devices.
+
+        Args:
+            archive: Of ``export``.
+            fits: Whether an engine is of this kind of device.
+
+        Raises:
+            BackendError: It is no such archive.
+        """
+        taken = others = 0
+        try:
+            with tarfile.open(archive) as tar:
+                members = {item.name: item for item in tar.getmembers() if item.isfile()}
+                for name in sorted(name for name in members if name.endswith(".json")):
+                    key = Key(**json.loads(self._member(tar, members[name])))
+                    if not fits(key):
+                        others += 1
+                        continue
+                    self._keep(key, self._member(tar, members[f"{key.name}.engine"]))
+                    taken += 1
+        except (tarfile.TarError, OSError, KeyError, ValueError, TypeError) as exc:
+            raise BackendError(f"{archive}: is no archive of engines ({type(exc).__name__})") from exc
+        return taken, others
+
+    @staticmethod
+    def _member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+        stream = tar.extractfile(member)
+        return b"" if stream is None else stream.read()
+
+    def _file(self, key: Key) -> Path:
+        return self.folder / f"{key.name}.engine"
+
+    def _read(self, key: Key) -> bytes | None:
+        file = self._file(key)
+        try:
+            engine = file.read_bytes()
+            os.utime(file)  # used now: the last to be forgotten
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise BackendError(f"{file}: cannot be read: {exc.strerror}") from exc
+        return engine
+
+    def _timings(self) -> bytes:
+        try:
+            return (self.folder / _TIMINGS).read_bytes()
+        except OSError:
+            return b""
+
+    def _keep(self, key: Key, engine: bytes) -> None:
+        self._write(self._file(key).with_suffix(".json"), json.dumps(asdict(key), indent=1).encode())
+        self._write(self._file(key), engine)
+
+    def _write(self, file: Path, content: bytes) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".writing-", delete=False) as aside:
+                try:
+                    aside.write(content)
+                    aside.flush()
+                    os.fsync(aside.fileno())
+                    Path(aside.name).replace(file)
+                except OSError:
+                    Path(aside.name).unlink(missing_ok=True)
+                    raise
+        except OSError as exc:
+            raise BackendError(f"{file}: the engine cannot be kept: {exc.strerror}") from exc
+
+    @contextmanager
+    def _alone(self, key: Key) -> Iterator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / f"{key.name}.lock").open("w", encoding="ascii")
+        except OSError as exc:
+            raise BackendError(f"{self.folder}: engines cannot be kept there: {exc.strerror}") from exc
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _forget_old(self, keep: Key) -> None:
+        room = self._most_bytes
+        for place, (key, size) in enumerate(self.listed()):
+            room -= size
+            if room < 0 and place and key != keep:
+                self.forget(key)
