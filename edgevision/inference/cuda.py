@@ -71,8 +71,8 @@ class Buffer:
         except BackendError:
             call("cudaFree", self.address)
             raise
-        raw = (ctypes.c_ubyte * size).from_address(self._pinned)
-        self.host: NDArray[Any] = np.frombuffer(raw, dtype, count=int(np.prod(shape))).reshape(shape)
+        raw = np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(self._pinned))
+        self.host: NDArray[Any] = raw.view(dtype)[: int(np.prod(shape))].reshape(shape)
 
     def up(self, count: int, stream: int) -> None:
         """Start to copy the first ``count`` rows to the device."""

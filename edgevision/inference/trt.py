@@ -111,8 +111,8 @@ def build(content: bytes, plan: Plan, timings: bytes = b"", progress: Progress |
 def _typing(precision: Precision) -> tuple[int, list[Any]]:
     """Flags of the network and of the build.
 
-    Precision lives in the graph, so a strongly typed network needs no flags. Where floats around 8-bit nodes are 32 bits
-    wide, older versions may still compute them in 16; newer ones take the graph at its word.
+    Precision lives in the graph, so a strongly typed network needs no flags. Where floats around 8-bit nodes are 32
+    bits wide, older versions may still compute them in 16; newer ones take the graph at its word.
     """
     names, wanted = trt.NetworkDefinitionCreationFlag, []
     bits = 1 << int(names.EXPLICIT_BATCH) if hasattr(names, "EXPLICIT_BATCH") else 0
@@ -269,4 +269,5 @@ class Session:
 
 
 def _dtype(engine: Any, item: str) -> np.dtype[Any]:  # noqa: ANN401 - TensorRT's
-    return np.dtype(trt.nptype(engine.get_tensor_dtype(item)))
+    kind: np.dtype[Any] = np.dtype(trt.nptype(engine.get_tensor_dtype(item)))
+    return kind

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_tensorrt import install
 from onnx_models import COLOURS, colour_bundle
 
 from edgevision.errors import BackendError
@@ -14,6 +15,7 @@ from edgevision.inference.base import Batch, Detector, InputSpec
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.openvino import OpenVinoDetector, OpenVinoSettings
 from edgevision.inference.scripted import ScriptedDetector
+from edgevision.inference.tensorrt import TensorRtDetector, TensorRtSettings
 from edgevision.types import Detections, Image, Letterbox
 
 
@@ -27,7 +29,18 @@ def _brightest(image: Image, letterbox: Letterbox) -> Detections:
     return Detections(box, means[label : label + 1].astype(np.float32), np.array([label]))
 
 
-@pytest.fixture(name="detector", params=["scripted", "onnx-uint8", "onnx-float", "openvino-uint8", "openvino-float"])
+@pytest.fixture(
+    name="detector",
+    params=[
+        "scripted",
+        "onnx-uint8",
+        "onnx-float",
+        "openvino-uint8",
+        "openvino-float",
+        "tensorrt-uint8",
+        "tensorrt-float",
+    ],
+)
 def _detector(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Detector]:
     detector: Detector
     if request.param == "scripted":
@@ -35,7 +48,11 @@ def _detector(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Detect
     else:
         runtime, kind = request.param.split("-")
         bundle = colour_bundle(tmp_path, layout="nhwc-uint8" if kind == "uint8" else "nchw-float")
-        if runtime == "onnx":
+        if runtime == "tensorrt":  # a stand-in of its module: flow and names, no proof
+            install(request.getfixturevalue("monkeypatch"), 10)
+            engine = TensorRtSettings(kind="tensorrt", max_batch=4, cache_dir=tmp_path / "engines")
+            detector = TensorRtDetector(bundle, engine)
+        elif runtime == "onnx":
             detector = OnnxDetector(bundle, OnnxSettings(device="cpu", threads=1, max_batch=4))
         else:
             pytest.importorskip("openvino")

@@ -1,0 +1,208 @@
+"""The TensorRT backend against stand-ins of its modules, 10 and 11: flow, shapes, flags and failures."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_tensorrt import Faults, install
+from onnx_models import colour_bundle
+
+from edgevision.bundle import Bundle
+from edgevision.errors import BackendError
+from edgevision.inference.base import Batch
+from edgevision.inference.engines import Engines, Key
+from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+from edgevision.inference.tensorrt import TensorRtDetector, TensorRtSettings, fits
+from edgevision.types import Letterbox
+
+
+@pytest.fixture(name="faults", params=[10, 11])
+def _faults(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Faults:
+    return install(monkeypatch, request.param)
+
+
+def settings(folder: Path, **changes: object) -> TensorRtSettings:
+    return TensorRtSettings.model_validate(
+        {"kind": "tensorrt", "cache_dir": folder / "engines", "max_batch": 4, **changes}
+    )
+
+
+def pictures(count: int, seed: int = 0) -> Batch:
+    images = np.random.default_rng(seed).integers(100, 256, (count, 48, 64, 3), dtype=np.uint8)
+    return Batch(images, [Letterbox.fit((640, 480), (64, 48))] * count)
+
+
+def same(bundle: Bundle, detector: TensorRtDetector, count: int, seed: int = 0) -> None:
+    other = OnnxDetector(bundle, OnnxSettings(device="cpu", max_batch=8))
+    for mine, theirs in zip(detector.infer(pictures(count, seed)), other.infer(pictures(count, seed)), strict=True):
+        assert mine.xyxy.tolist() == theirs.xyxy.tolist()
+        assert mine.score == pytest.approx(theirs.score, abs=1e-6)
+
+
+def test_batches_of_every_size_are_answered_in_order(faults: Faults, tmp_path: Path) -> None:
+    bundle = colour_bundle(tmp_path)
+    detector = TensorRtDetector(bundle, settings(tmp_path))
+    for count, seed in ((1, 1), (4, 2), (3, 3), (1, 4)):
+        same(bundle, detector, count, seed)
+    detector.close()
+    assert faults.allocations == {}, "all memory is given back"
+    with pytest.raises(BackendError, match="closed"):
+        detector.infer(pictures(1))
+
+
+def test_fixed_shapes_become_a_graph_of_cuda(faults: Faults, tmp_path: Path) -> None:
+    bundle = colour_bundle(tmp_path, batch=1)
+    detector = TensorRtDetector(bundle, settings(tmp_path, max_batch=1))
+    for seed in range(4):
+        same(bundle, detector, 1, seed)
+    assert faults.graphs == 3
+
+
+@pytest.mark.parametrize(
+    ("version", "precision", "bits", "flags"),
+    [
+        (10, "fp32", 0b01, set()),
+        (10, "fp16", 0b11, set()),
+        (10, "int8", 0b01, {"INT8", "FP16"}),
+        (11, "fp32", 0b0, set()),
+        (11, "fp16", 0b1, set()),
+        (11, "int8", 0b1, set()),
+    ],
+)
+def test_precision_is_the_graphs_and_flags_are_taken_by_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: int, precision: str, bits: int, flags: set[str]
+) -> None:
+    faults = install(monkeypatch, version)
+    bundle = colour_bundle(tmp_path, artefacts=[{"file": "model.onnx", "precision": precision}])
+    TensorRtDetector(bundle, settings(tmp_path))
+    assert faults.builds == [(bits, flags, (4, 48, 64, 3))]
+
+
+def test_an_engine_is_built_once_and_timed_once(faults: Faults, tmp_path: Path) -> None:
+    bundle = colour_bundle(tmp_path)
+    assert TensorRtDetector.stand_in(bundle, settings(tmp_path)) == OnnxSettings(device="auto")
+    for _ in range(2):
+        TensorRtDetector(bundle, settings(tmp_path)).close()
+    assert len(faults.builds) == 1
+    assert TensorRtDetector.stand_in(bundle, settings(tmp_path)) is None
+    TensorRtDetector(bundle, settings(tmp_path, max_batch=2)).close()
+    assert len(faults.builds) == 2, "another shape is another engine"
+    assert (tmp_path / "engines" / "timings.cache").read_bytes() == b"timed;timed;"
+
+
+def test_an_engine_that_cannot_be_loaded_is_built_anew(faults: Faults, tmp_path: Path) -> None:
+    bundle = colour_bundle(tmp_path)
+    TensorRtDetector(bundle, settings(tmp_path)).close()
+    (file,) = (tmp_path / "engines").glob("*.engine")
+    file.write_bytes(file.read_bytes()[:20])
+    same(bundle, TensorRtDetector(bundle, settings(tmp_path)), 2)
+    assert len(faults.builds) == 2
+
+
+def test_what_cannot_be_built_says_why_and_what_to_do(faults: Faults, tmp_path: Path) -> None:
+    bundle = colour_bundle(tmp_path)
+    faults.operator = "StrangeOp"
+    with pytest.raises(BackendError, match=r"does not support it at the node head/strange \(StrangeOp\): no importer"):
+        TensorRtDetector(bundle, settings(tmp_path))
+    faults.operator, faults.build = "", "Tactic Device request: 900 MB, insufficient memory"
+    with pytest.raises(BackendError, match=r"cannot build an engine: .*memory is short: stop what else uses the GPU"):
+        TensorRtDetector(bundle, settings(tmp_path))
+    faults.build, faults.free_bytes = "", 100 << 20
+    with pytest.raises(BackendError, match="100 MiB of the GPU's memory are free, 1024 are wanted to build an engine"):
+        TensorRtDetector(bundle, settings(tmp_path))
+    assert not list((tmp_path / "engines").glob("*.engine"))
+
+
+@pytest.mark.parametrize("where", ["device", "pinned"])
+def test_memory_that_is_short_while_it_loads(faults: Faults, tmp_path: Path, where: str) -> None:
+    bundle = colour_bundle(tmp_path)
+    TensorRtDetector(bundle, settings(tmp_path)).close()
+    faults.memory = where
+    with pytest.raises(BackendError, match="cudaErrorMemoryAllocation; memory is short: lower max_batch"):
+        TensorRtDetector(bundle, settings(tmp_path))
+
+
+def test_an_engine_that_fails_in_mid_run(faults: Faults, tmp_path: Path) -> None:
+    detector = TensorRtDetector(colour_bundle(tmp_path), settings(tmp_path))
+    faults.run = True
+    with pytest.raises(BackendError, match="the engine failed"):
+        detector.infer(pictures(1))
+
+
+def test_without_tensorrt_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="TensorRT is not usable"):
+        TensorRtDetector(colour_bundle(tmp_path), settings(tmp_path))
+
+
+def key(**changes: object) -> Key:
+    return Key(**{"sha256": "a", "precision": "fp16", "max_batch": 4, "tensorrt": "10.3.0", "gpu": "Fake GPU",
+                  "capability": "8.7", **changes})  # type: ignore[arg-type] # fmt: skip
+
+
+def test_whatever_an_engine_depends_on_is_in_its_key() -> None:
+    names = {
+        key().name,
+        *(key(**{name: "b"}).name for name in ("sha256", "precision", "tensorrt", "gpu", "capability", "driver")),
+    }
+    assert len({*names, key(max_batch=8).name}) == 8
+
+
+def test_two_who_need_the_same_engine_build_it_once(tmp_path: Path) -> None:
+    built: list[int] = []
+    first, go = threading.Event(), threading.Event()
+
+    def build(_timings: bytes) -> tuple[bytes, bytes]:
+        built.append(1)
+        first.set()
+        assert go.wait(10)
+        return b"engine", b""
+
+    got: list[bytes] = []
+    workers = [threading.Thread(target=lambda: got.append(Engines(tmp_path).get(key(), build))) for _ in range(2)]
+    workers[0].start()
+    assert first.wait(10)
+    workers[1].start()
+    go.set()
+    for worker in workers:
+        worker.join(10)
+    assert (got, built) == ([b"engine", b"engine"], [1])
+
+
+def test_the_one_that_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
+    engines = Engines(tmp_path, most_bytes=250)
+    for number in range(3):
+        engines.get(key(sha256=str(number)), lambda _: (b"x" * 100, b""))
+        if number:
+            engines.get(key(sha256="0"), lambda _: (b"", b""))
+    assert [item.sha256 for item, _ in engines.listed()] == ["0", "2"]
+
+
+def test_a_full_disk_costs_the_next_start_time_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    engines = Engines(tmp_path)
+    monkeypatch.setattr("edgevision.inference.engines.os.fsync", full)
+    assert engines.get(key(), lambda _: (b"engine", b"")) == b"engine"
+    assert not engines.has(key())
+    assert not list(tmp_path.glob(".writing-*"))
+
+
+def test_engines_travel_between_boxes_of_one_kind(tmp_path: Path, faults: Faults) -> None:
+    here, there, archive = Engines(tmp_path / "a"), Engines(tmp_path / "b"), tmp_path / "engines.tar"
+    version = "10.3.0" if not faults.builds and fits(key()) else "11.1.0"
+    here.get(key(tensorrt=version), lambda _: (b"mine", b""))
+    here.get(key(tensorrt=version, gpu="Other GPU"), lambda _: (b"other", b""))
+    assert here.export(archive) == 2
+    assert there.take(archive, fits) == (1, 1)
+    assert there.get(key(tensorrt=version), lambda _: (b"", b"")) == b"mine"
+    archive.write_bytes(b"no archive")
+    with pytest.raises(BackendError, match="is no archive of engines"):
+        there.take(archive, fits)
+    with pytest.raises(BackendError, match="there is no engine to export"):
+        Engines(tmp_path / "none").export(archive)
