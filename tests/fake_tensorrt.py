@@ -116,7 +116,7 @@ def _cuda(faults: Faults) -> Any:
     return module
 
 
-def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901, PLR0915 - a module in one place
+def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in one place
     module: Any = ModuleType("tensorrt")
     module.__version__ = {10: "10.3.0", 11: "11.1.0"}[version]
 

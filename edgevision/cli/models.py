@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, get_args
 import typer
 from pydantic import ValidationError
 
-from edgevision.cli import bench
+from edgevision.cli import bench, engines
 from edgevision.errors import BundleCorrupt, BundleError, BundleUntrusted, EdgevisionError, UnsafeModel
 
 if TYPE_CHECKING:
     from edgevision.bundle import Bundle
     from edgevision.inference.selftest import GoldenResult
 
-app = typer.Typer(help="Model bundles: import, list, show, verify, sign, bench.", no_args_is_help=True)
+app = typer.Typer(help="Model bundles: import, list, show, verify, sign, bench, engines.", no_args_is_help=True)
 app.command("bench")(bench.bench)
+app.add_typer(engines.app, name="engines")
 
 _JSON = typer.Option(False, "--json", help="For machines.")
 _BUNDLE = typer.Argument(..., metavar="BUNDLE", help="Folder of a bundle.")

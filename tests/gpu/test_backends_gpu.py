@@ -10,9 +10,11 @@ import pytest
 from edgevision.bundle import read_bundle
 from edgevision.errors import BackendError
 from edgevision.inference.base import Batch
+from edgevision.inference.bundled import BundleDetector
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.preprocess import single_batch
 from edgevision.inference.selftest import selftest
+from edgevision.inference.tensorrt import TensorRtDetector, TensorRtSettings
 from edgevision.scenes.pcb import PcbConveyor
 from edgevision.sources.media import ArrayPixels
 from edgevision.types import Frame, FrameTime
@@ -22,14 +24,17 @@ pytestmark = pytest.mark.gpu
 BUNDLE = Path(__file__).parents[2] / "models" / "pcb-defects"
 
 
-def _on(device: str, **more: object) -> OnnxDetector:
+def _on(device: str, **more: object) -> BundleDetector:
+    """ONNX Runtime on a device, or ``native`` TensorRT."""
     try:
+        if device == "native":
+            return TensorRtDetector(read_bundle(BUNDLE), TensorRtSettings.model_validate({"kind": "tensorrt", **more}))
         return OnnxDetector(read_bundle(BUNDLE), OnnxSettings.model_validate({"device": device, **more}))
     except BackendError as exc:
         pytest.skip(str(exc))
 
 
-def _boards(detector: OnnxDetector, count: int) -> Batch:
+def _boards(detector: BundleDetector, count: int) -> Batch:
     belt = PcbConveyor(77, boards=count, defect_rate=1.0)
     frames = []
     for board in belt.boards:
@@ -39,13 +44,13 @@ def _boards(detector: OnnxDetector, count: int) -> Batch:
     return single_batch(frames, detector.input)
 
 
-@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+@pytest.mark.parametrize("device", ["cuda", "tensorrt", "native"])
 def test_golden_pictures_are_seen_as_on_the_cpu(device: str) -> None:
     detector = _on(device)
     assert [result for result in selftest(read_bundle(BUNDLE), detector, None) if result.problems] == []
 
 
-@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+@pytest.mark.parametrize("device", ["cuda", "tensorrt", "native"])
 @pytest.mark.parametrize("count", [1, 3, 8])
 def test_a_batch_gives_what_the_cpu_gives(device: str, count: int) -> None:
     gpu, cpu = _on(device), _on("cpu", max_batch=8)

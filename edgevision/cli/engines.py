@@ -1,0 +1,60 @@
+"""`edgevision models engines`: what TensorRT has built on this device, for boxes of the same kind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from edgevision.inference.engines import Engines
+
+app = typer.Typer(help="TensorRT engines: list, export to boxes of the same kind, import.", no_args_is_help=True)
+
+_CACHE = typer.Option(None, metavar="DIR", help="Where engines are kept; without it where the daemon keeps them.")
+
+
+@app.command("list")
+def list_(*, cache: Path | None = _CACHE, as_json: bool = typer.Option(False, "--json", help="For machines.")) -> None:
+    """List the engines that were built here, the last used first."""
+    found = _engines(cache).listed()
+    if as_json:
+        typer.echo(json.dumps([{**asdict(key), "bytes": size} for key, size in found]))
+        return
+    if not found:
+        typer.echo(f"no engines in {_engines(cache).folder}")
+    for key, size in found:
+        made = f"TensorRT {key.tensorrt}, {key.gpu} ({key.capability}), up to {key.max_batch} pictures"
+        typer.echo(f"{key.sha256[:12]} {key.precision}: {made}, {size / 1e6:.1f} MB")
+
+
+@app.command("export")
+def export(archive: Path = typer.Argument(..., metavar="FILE.tar"), *, cache: Path | None = _CACHE) -> None:
+    """Write all engines into one file."""
+    typer.echo(f"{_engines(cache).export(archive)} engines in {archive}")
+
+
+@app.command("import")
+def import_(
+    archive: Path = typer.Argument(..., metavar="FILE.tar"),
+    *,
+    gpu: int = typer.Option(0, min=0, help="Number of the GPU they are for."),
+    cache: Path | None = _CACHE,
+) -> None:
+    """Take the engines of this kind of device; exit code 1 when there is none."""
+    from edgevision.inference.tensorrt import fits
+
+    taken, others = _engines(cache).take(archive, lambda key: fits(key, gpu))
+    typer.echo(f"{taken} engines taken, {others} left out: built on another GPU or by another TensorRT")
+    if not taken:
+        raise typer.Exit(1)
+
+
+def _engines(cache: Path | None) -> Engines:
+    from edgevision.inference.engines import Engines
+    from edgevision.inference.tensorrt import TensorRtSettings
+
+    return Engines(cache or TensorRtSettings(kind="tensorrt").cache_dir)
