@@ -11,6 +11,7 @@ from edgevision.bundle import Bundle
 from edgevision.config.daemon import ModelSettings
 from edgevision.daemon.supervisor import contained
 from edgevision.errors import BackendError, ImageError
+from edgevision.inference.auto import AUTO
 from edgevision.inference.base import Detector
 from edgevision.inference.handover import Handover
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
@@ -79,7 +80,8 @@ class Loading:
             return self._ready(wanted)
         log.info("model.stand_in", model=self._name, until="the engine is built")
         first = self._ready(stand_in)
-        return Handover(first, lambda: self._later(first))
+        after_first = wanted.kind == AUTO  # type: ignore[attr-defined]  # a trial is in no hurry
+        return Handover(first, lambda: self._later(first), after_first=after_first)
 
     def health(self) -> Health:
         """Whether the model sees on this device what it saw when it was made."""

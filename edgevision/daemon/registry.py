@@ -16,6 +16,7 @@ from edgevision.config.reference import pages
 from edgevision.config.settings import Settings
 from edgevision.errors import ConfigError, Problem
 from edgevision.events.outbox import OutboxSettings
+from edgevision.inference.auto import AutoBackend
 from edgevision.inference.onnx import OnnxDetector
 from edgevision.inference.openvino import OpenVinoDetector
 from edgevision.inference.tensorrt import TensorRtDetector
@@ -57,7 +58,8 @@ SOURCES: Classes = _with_foreign(
     },
 )
 BACKENDS: Classes = _with_foreign(
-    "edgevision.backends", {"onnx": OnnxDetector, "openvino": OpenVinoDetector, "tensorrt": TensorRtDetector}
+    "edgevision.backends",
+    {"onnx": OnnxDetector, "openvino": OpenVinoDetector, "tensorrt": TensorRtDetector, "auto": AutoBackend},
 )
 ANALYSES: Classes = _with_foreign(
     "edgevision.analyses", {"inspection": Inspection, "traffic": Traffic, "detection": Detection}

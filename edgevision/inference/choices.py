@@ -11,6 +11,7 @@ from edgevision.errors import BundleError
 from edgevision.inference.bundled import BundleDetector
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.openvino import OpenVinoDetector, OpenVinoSettings
+from edgevision.inference.tensorrt import TensorRtDetector, TensorRtSettings
 
 Thresholds = Mapping[str, float]
 
@@ -33,7 +34,7 @@ class Choice:
 def choices(
     bundle: Bundle, thresholds: Thresholds | None = None, *, threads: int = 0, max_batch: int | None = None
 ) -> Iterator[Choice]:
-    """All of them, those that have not shown enough left out.
+    """All of them, those that have not shown enough left out; opening one of TensorRT may build for minutes.
 
     Args:
         bundle: The model.
@@ -54,6 +55,11 @@ def choices(
         for item in _artefacts(bundle, "openvino"):
             mine = OpenVinoSettings.model_validate({"kind": "openvino", "precision": item.precision, **more})
             yield Choice("openvino cpu", item, _opened(OpenVinoDetector, bundle, mine, thresholds))
+    if find_spec("tensorrt") is not None:
+        own = {"max_batch": max_batch} if max_batch else {}
+        for item in _artefacts(bundle, "tensorrt"):
+            wanted = TensorRtSettings.model_validate({"kind": "tensorrt", "precision": item.precision, **own})
+            yield Choice("tensorrt", item, _opened(TensorRtDetector, bundle, wanted, thresholds))
 
 
 def _artefacts(bundle: Bundle, target: Target) -> list[Artefact]:

@@ -20,16 +20,19 @@ class Handover:
         first: Ready now; closed once it is relieved.
         make: Makes the other one, for the same batches, in a thread of its own; ``None`` when that fails: ``first``
             stays. Must not raise.
+        after_first: Whether to begin only when the first pictures have been answered.
     """
 
-    def __init__(self, first: Detector, make: Callable[[], Detector | None]) -> None:
+    def __init__(self, first: Detector, make: Callable[[], Detector | None], *, after_first: bool = False) -> None:
         self._now = first
         self._make = make
         self._next: Detector | None = None
         self._closed = False
         self._lock = threading.Lock()
         self._input, self._max_batch = first.input, first.max_batch
-        threading.Thread(target=self._prepare, name="handover", daemon=True).start()
+        self._waits = after_first
+        if not after_first:
+            self._begin()
 
     @property
     def classes(self) -> Sequence[str]:
@@ -58,7 +61,11 @@ class Handover:
         if relieved is not None:
             relieved.close()
             log.info("model.handed_over")
-        return self._now.infer(batch)
+        found = self._now.infer(batch)
+        if self._waits:
+            self._waits = False
+            self._begin()
+        return found
 
     def close(self) -> None:
         """Release the model; one that is still being made is released when it is there."""
@@ -68,6 +75,9 @@ class Handover:
         for detector in (self._now, later):
             if detector is not None:
                 detector.close()
+
+    def _begin(self) -> None:
+        threading.Thread(target=self._prepare, name="handover", daemon=True).start()
 
     def _prepare(self) -> None:
         made = self._make()

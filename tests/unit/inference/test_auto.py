@@ -1,0 +1,88 @@
+"""`backend: auto`: the fastest that sees what it should, remembered, and never waited for."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from onnx_models import COLOURS, colour_bundle
+
+from edgevision.bundle import Bundle
+from edgevision.config.daemon import ModelSettings
+from edgevision.daemon.loading import Loading
+from edgevision.daemon.registry import BACKENDS
+from edgevision.errors import BackendError
+from edgevision.inference.auto import AutoBackend, AutoSettings
+from edgevision.inference.base import Batch
+from edgevision.inference.bundled import BundleDetector
+from edgevision.inference.handover import Handover
+from edgevision.inference.onnx import OnnxSettings
+from edgevision.types import Letterbox
+
+
+def settings(folder: Path) -> AutoSettings:
+    return AutoSettings(kind="auto", cache_dir=folder / "choices", threads=1)
+
+
+def kept(folder: Path) -> list[str]:
+    return [json.loads(file.read_text("utf-8"))["choice"] for file in (folder / "choices").glob("*.json")]
+
+
+def test_a_trial_chooses_and_is_remembered(tmp_path: Path) -> None:
+    bundle = colour_bundle(tmp_path)
+    assert AutoBackend.stand_in(bundle, settings(tmp_path)) == OnnxSettings(
+        device="auto", precision="fp32", threads=1, max_batch=4
+    )
+    first: BundleDetector = AutoBackend(bundle, settings(tmp_path))
+    (choice,) = kept(tmp_path)
+    assert AutoBackend.stand_in(bundle, settings(tmp_path)) is None
+    again: BundleDetector = AutoBackend(bundle, settings(tmp_path))
+    assert type(again) is type(first)
+    assert kept(tmp_path) == [choice]
+
+
+def test_another_bundle_or_a_choice_that_is_gone_is_tried_anew(tmp_path: Path) -> None:
+    AutoBackend(colour_bundle(tmp_path), settings(tmp_path))
+    AutoBackend(colour_bundle(tmp_path / "b", version="2"), settings(tmp_path))
+    assert len(kept(tmp_path)) == 2
+    for file in (tmp_path / "choices").glob("*.json"):
+        file.write_text('{"choice": "abacus, model.onnx"}', "utf-8")
+    AutoBackend(colour_bundle(tmp_path / "c"), settings(tmp_path))
+    assert any(choice != "abacus, model.onnx" for choice in kept(tmp_path))
+
+
+def test_what_sees_something_else_is_not_chosen(tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    cv2.imwrite(str(picture), np.zeros((48, 64, 3), np.uint8))
+    bundle = colour_bundle(tmp_path)
+    wrong = [{"file": "golden/a.png", "boxes": [{"class": "red", "xyxy": [1, 1, 9, 9], "score": 0.9}]}]
+    from edgevision.bundle import write_bundle
+
+    document = bundle.manifest.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    files = {"model.onnx": bundle.folder / "model.onnx", "golden/a.png": picture}
+    spoilt = write_bundle(tmp_path / "spoilt", {**document, "golden": wrong}, files)
+    with pytest.raises(BackendError, match="no backend that is installed here runs it and sees what it should"):
+        AutoBackend(spoilt, settings(tmp_path))
+    assert kept(tmp_path) == []
+
+
+def test_the_daemon_begins_at_once_and_tries_after_the_first_detections(tmp_path: Path) -> None:
+    bundle: Bundle = colour_bundle(tmp_path)
+    wanted = ModelSettings.model_construct(bundle=bundle.folder, backend=settings(tmp_path), thresholds={})
+    detector = Loading("m", bundle, wanted, BACKENDS.__getitem__, lambda *_: None).load()
+    assert isinstance(detector, Handover)
+    threading.Event().wait(0.1)
+    assert kept(tmp_path) == [], "nothing is tried before the first pictures"
+    red = Batch(np.full((1, 48, 64, 3), (255, 0, 0), np.uint8), [Letterbox.fit((640, 480), (64, 48))])
+    for _ in range(500):
+        (found,) = detector.infer(red)
+        assert [COLOURS[label] for label in found.label] == ["red"], "not one picture is lost meanwhile"
+        if kept(tmp_path):
+            break
+        threading.Event().wait(0.02)
+    assert len(kept(tmp_path)) == 1
+    detector.close()
