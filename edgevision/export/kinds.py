@@ -37,8 +37,9 @@ FP16 = Kind("fp16", "model.fp16.onnx", "fp16", ("cuda", "tensorrt"))
 INT8 = Kind("int8", "model.int8.onnx", "int8", ("tensorrt",), "s8s8")
 INT8_CPU = Kind("int8-cpu", "model.int8-cpu.onnx", "int8", ("cpu", "openvino"), "u8s8")
 
-PREFERRED = (INT8_CPU, FP16, INT8, FP32)
-"""The first that is meant for a device is taken there, unless the settings name another."""
+PREFERRED = (FP16, FP32, INT8, INT8_CPU)
+"""The first that is meant for a device is taken there, unless the settings name another. 8 bits are taken by name, or
+by a trial on the device: how fast they are depends on the processor."""
 
 
 def kinds_of(precision: Precision) -> tuple[Kind, ...]:
