@@ -164,4 +164,4 @@ def _loaded(module: str, what: str) -> Any:  # noqa: ANN401 - a module
         return import_module(module)
     except (ImportError, OSError, AttributeError) as exc:
         reason = re.sub(r"\s+", " ", str(exc))
-        raise BackendError(f"{what} is not usable ({reason}); see the guide on devices") from exc
+        raise BackendError(f"{what} is not usable ({reason}); see docs/guides/export.md") from exc

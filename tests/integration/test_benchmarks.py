@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.service, pytest.mark.slow]
     [
         ("daemon.py", ["--quick", "--only", "throughput", "overhead", "latency", "start"],
          {"throughput", "overhead", "latency", "start"}),
+        ("backends.py", ["--rounds", "3"], {"backends", "preprocess"}),
         ("outbox.py", ["--events", "1000", "--waiting", "1000", "--runs", "1"], {"rates", "commit_ms_p50_p99"}),
     ],
 )  # fmt: skip
