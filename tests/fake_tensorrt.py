@@ -48,6 +48,7 @@ def install(monkeypatch: pytest.MonkeyPatch, version: int) -> Faults:
     modules = {"cuda": package, "cuda.bindings": bindings, "cuda.bindings.runtime": runtime}
     for name, module in {**modules, "tensorrt": _tensorrt(faults, version)}.items():
         monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr("edgevision.inference.tensorrt._VERSIONS", ())  # whatever this machine has
     for name in ("trt", "cuda"):  # ours import these when they are next imported, and are gone after the test
         monkeypatch.setitem(sys.modules, f"edgevision.inference.{name}", ModuleType(name))
         del sys.modules[f"edgevision.inference.{name}"]

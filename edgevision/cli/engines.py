@@ -48,7 +48,7 @@ def import_(
     from edgevision.inference.tensorrt import fits
 
     taken, others = _engines(cache).take(archive, lambda key: fits(key, gpu))
-    typer.echo(f"{taken} engines taken, {others} left out: built on another GPU or by another TensorRT")
+    typer.echo(f"{taken} engines taken, {others} left out: of another GPU, driver or TensorRT")
     if not taken:
         raise typer.Exit(1)
 

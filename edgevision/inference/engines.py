@@ -9,7 +9,7 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Key:
         gpu: Name of the GPU.
         capability: Compute capability, e.g. ``8.7``.
         driver: What the driver, or the Jetson's system, says of its version.
+        level: How long TensorRT searched, 0 to 5.
     """
 
     sha256: str
@@ -44,6 +45,7 @@ class Key:
     gpu: str
     capability: str
     driver: str = ""
+    level: int = 3
 
     @property
     def name(self) -> str:
@@ -99,13 +101,14 @@ class Engines:
     def listed(self) -> list[tuple[Key, int]]:
         """What is there with its size, the last used first."""
         found = []
-        for file in sorted(self.folder.glob("*.engine"), key=lambda item: -item.stat().st_mtime):
+        for file in self.folder.glob("*.engine"):
             try:
                 key = Key(**json.loads(file.with_suffix(".json").read_text("utf-8")))
-            except (OSError, ValueError, TypeError):
+                facts = file.stat()
+            except (OSError, ValueError, TypeError):  # another process may have just removed it
                 continue
-            found.append((key, file.stat().st_size))
-        return found
+            found.append((facts.st_mtime, key, facts.st_size))
+        return [(key, size) for _, key, size in sorted(found, key=lambda item: -item[0])]
 
     def export(self, archive: Path) -> int:
         """Write all engines into an archive for devices of the same kind; returns how many.
@@ -117,12 +120,18 @@ class Engines:
         if not keys:
             raise BackendError(f"{self.folder}: there is no engine to export")
         try:
-            with tarfile.open(archive, "w") as tar:
-                for key in keys:
-                    for file in (self._file(key), self._file(key).with_suffix(".json")):
-                        tar.add(file, arcname=file.name)
+            with tempfile.NamedTemporaryFile(dir=archive.parent, prefix=".writing-", delete=False) as aside:
+                try:
+                    with tarfile.open(fileobj=aside, mode="w") as tar:
+                        for key in keys:
+                            for file in (self._file(key), self._file(key).with_suffix(".json")):
+                                tar.add(file, arcname=file.name)
+                    Path(aside.name).chmod(0o644)
+                    Path(aside.name).replace(archive)
+                except OSError:
+                    Path(aside.name).unlink(missing_ok=True)
+                    raise
         except OSError as exc:
-            archive.unlink(missing_ok=True)
             raise BackendError(f"{archive}: cannot be written: {exc.strerror}") from exc
         return len(keys)
 
@@ -138,7 +147,7 @@ class Engines:
         """
         taken = others = 0
         try:
-            with tarfile.open(archive) as tar:
+            with tarfile.open(archive, "r:") as tar:  # never a compressed one, which could be of any size
                 members = {item.name: item for item in tar.getmembers() if item.isfile()}
                 for name in sorted(name for name in members if name.endswith(".json")):
                     key = Key(**json.loads(self._member(tar, members[name])))
@@ -163,11 +172,12 @@ class Engines:
         file = self._file(key)
         try:
             engine = file.read_bytes()
-            os.utime(file)  # used now: the last to be forgotten
         except FileNotFoundError:
             return None
         except OSError as exc:
             raise BackendError(f"{file}: cannot be read: {exc.strerror}") from exc
+        with suppress(OSError):  # of another user, or on a disk that is only read
+            os.utime(file)  # used now: the last to be forgotten
         return engine
 
     def _timings(self) -> bytes:

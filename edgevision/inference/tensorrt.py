@@ -122,13 +122,18 @@ class _Told:
 
 
 def fits(key: Key, gpu: int = 0) -> bool:
-    """Whether an engine was built on a device like this one, by the same TensorRT.
+    """Whether an engine was built on a device like this one, by the same TensorRT over the same driver.
 
     Raises:
         BackendError: TensorRT or CUDA is missing.
     """
     driver, device = _driver(), _cuda().Device(gpu)
-    return (key.tensorrt, key.gpu, key.capability) == (driver.VERSION, device.name, device.capability)
+    return (key.tensorrt, key.gpu, key.capability, key.driver) == (
+        driver.VERSION,
+        device.name,
+        device.capability,
+        _system(),
+    )
 
 
 def _engines(settings: TensorRtSettings) -> Engines:
@@ -136,9 +141,14 @@ def _engines(settings: TensorRtSettings) -> Engines:
 
 
 def _key(driver: Any, device: cuda.Device, item: Artefact, settings: TensorRtSettings) -> Key:  # noqa: ANN401 - a module
-    said = [file.read_text(errors="replace").strip() for file in _VERSIONS if file.is_file()]
-    about = " ".join(" ".join(said).split())
-    return Key(item.sha256, item.precision, settings.max_batch, driver.VERSION, device.name, device.capability, about)
+    facts = (driver.VERSION, device.name, device.capability, _system(), settings.level)
+    return Key(item.sha256, item.precision, settings.max_batch, *facts)
+
+
+def _system() -> str:
+    """What the driver, or the Jetson's system, says of its version."""
+    said = [file.read_text(errors="replace") for file in _VERSIONS if file.is_file()]
+    return " ".join(" ".join(said).split())
 
 
 def _room(device: cuda.Device, settings: TensorRtSettings) -> None:

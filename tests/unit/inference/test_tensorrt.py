@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from pathlib import Path
 
@@ -147,7 +148,64 @@ def test_whatever_an_engine_depends_on_is_in_its_key() -> None:
         key().name,
         *(key(**{name: "b"}).name for name in ("sha256", "precision", "tensorrt", "gpu", "capability", "driver")),
     }
-    assert len({*names, key(max_batch=8).name}) == 8
+    assert len({*names, key(max_batch=8).name, key(level=5).name}) == 9
+
+
+def test_a_longer_search_is_another_engine(faults: Faults, tmp_path: Path) -> None:
+    bundle = colour_bundle(tmp_path)
+    for level in (3, 5):
+        TensorRtDetector(bundle, settings(tmp_path, level=level)).close()
+    assert len(faults.builds) == 2
+
+
+def test_an_engine_of_another_driver_does_not_fit(
+    faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TensorRtDetector(colour_bundle(tmp_path), settings(tmp_path)).close()
+    assert len(faults.builds) == 1
+    ((made, _),) = Engines(tmp_path / "engines").listed()
+    assert fits(made)
+    newer = tmp_path / "version"
+    newer.write_text("Kernel Module 580", "utf-8")
+    monkeypatch.setattr("edgevision.inference.tensorrt._VERSIONS", (newer,))
+    assert not fits(made), "it would be taken and never be found"
+
+
+def test_an_engine_of_another_user_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    engines = Engines(tmp_path)
+    engines.get(key(), lambda _: (b"engine", b""))
+    monkeypatch.setattr("edgevision.inference.engines.os.utime", forbidden)
+    assert engines.get(key(), lambda _: (b"", b"")) == b"engine"
+
+
+def test_an_engine_that_another_process_removes_meanwhile_is_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines = Engines(tmp_path)
+    engines.get(key(), lambda _: (b"engine", b""))
+    monkeypatch.setattr(Path, "glob", lambda self, _: iter([self / "gone.engine", self / f"{key().name}.engine"]))
+    assert engines.listed() == [(key(), 6)]
+
+
+def test_an_archive_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
+    engines, folder = Engines(tmp_path / "engines"), tmp_path / "folder"
+    engines.get(key(), lambda _: (b"engine", b""))
+    folder.mkdir()
+    with pytest.raises(BackendError, match="cannot be written: Is a directory"):
+        engines.export(folder)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["engines", "folder"]
+
+
+def test_an_archive_that_was_compressed_and_cut_off_is_refused(tmp_path: Path) -> None:
+    engines, archive = Engines(tmp_path / "engines"), tmp_path / "engines.tar"
+    engines.get(key(), lambda _: (bytes(range(256)), b""))
+    engines.export(archive)
+    archive.write_bytes(gzip.compress(archive.read_bytes())[:200])
+    with pytest.raises(BackendError, match="is no archive of engines"):
+        Engines(tmp_path / "b").take(archive, lambda _: True)
 
 
 def test_two_who_need_the_same_engine_build_it_once(tmp_path: Path) -> None:
