@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import sys
+import threading
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -37,6 +38,11 @@ class Faults:
         self.allocations: dict[int, Any] = {}
         self.builds: list[tuple[int, set[str], tuple[int, ...] | None]] = []
         self.graphs = 0
+        self.kept_graphs = 0
+        self.timings_of_another = False
+        self.loading = ""
+        self.pinned_left: int | None = None
+        self.device: dict[int, int] = {}
 
 
 def install(monkeypatch: pytest.MonkeyPatch, version: int) -> Faults:
@@ -55,7 +61,7 @@ def install(monkeypatch: pytest.MonkeyPatch, version: int) -> Faults:
     return faults
 
 
-def _cuda(faults: Faults) -> Any:
+def _cuda(faults: Faults) -> Any:  # noqa: C901 - a module in one place
     class cudaError_t(enum.IntEnum):  # noqa: N801 - CUDA's names
         cudaSuccess = 0  # noqa: N815
         cudaErrorMemoryAllocation = 2  # noqa: N815
@@ -72,6 +78,10 @@ def _cuda(faults: Faults) -> Any:
         return (no_memory, None) if faults.memory == "device" else allocate(size)
 
     def malloc_host(size: int) -> tuple[Any, ...]:
+        if faults.pinned_left is not None:
+            faults.pinned_left -= 1
+            if faults.pinned_left < 0:
+                return no_memory, None
         return (no_memory, None) if faults.memory == "pinned" else allocate(size)
 
     def free(address: int) -> tuple[Any, ...]:
@@ -88,13 +98,25 @@ def _cuda(faults: Faults) -> Any:
         graph()
         return (ok,)
 
+    def set_device(number: int) -> tuple[Any, ...]:
+        faults.device[threading.get_ident()] = number  # of each thread, as CUDA has it
+        return (ok,)
+
+    def instantiate(graph: Any, _flags: int) -> tuple[Any, ...]:
+        faults.kept_graphs += 1
+        return ok, graph
+
+    def destroy(_graph: Any) -> tuple[Any, ...]:
+        faults.kept_graphs -= 1
+        return (ok,)
+
     module = ModuleType("cuda.bindings.runtime")
     captured: list[Any] = []
     names = {
         "cudaError_t": cudaError_t,
         "cudaMemcpyKind": SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2),
         "cudaStreamCaptureMode": SimpleNamespace(cudaStreamCaptureModeThreadLocal=1),
-        "cudaSetDevice": lambda _number: (ok,),
+        "cudaSetDevice": set_device,
         "cudaGetDeviceProperties": lambda _number: (ok, SimpleNamespace(name=b"Fake GPU\0\0", major=8, minor=7)),
         "cudaMemGetInfo": lambda: (ok, faults.free_bytes, 16 << 30),
         "cudaMalloc": malloc,
@@ -107,7 +129,8 @@ def _cuda(faults: Faults) -> Any:
         "cudaStreamDestroy": lambda _stream: (ok,),
         "cudaStreamBeginCapture": lambda _stream, _mode: (captured.clear(), (ok,))[1],
         "cudaStreamEndCapture": lambda _stream: (ok, captured[-1]),
-        "cudaGraphInstantiate": lambda graph, _flags: (ok, graph),
+        "cudaGraphInstantiate": instantiate,
+        "cudaGraphExecDestroy": destroy,
         "cudaGraphDestroy": lambda _graph: (ok,),
         "cudaGraphLaunch": launch,
     }
@@ -184,6 +207,7 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
             self.profile: Profile | None = None
             self.progress_monitor: Any = None
             self.builder_optimization_level = 3
+            self._cache: Any = None
 
         def set_flag(self, flag: str) -> None:
             self.flags.add(flag)
@@ -199,11 +223,13 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
             return content
 
         def set_timing_cache(self, cache: bytes, ignore_mismatch: bool) -> bool:  # noqa: FBT001 - TensorRT's
-            self._cache = cache
-            return not ignore_mismatch
+            assert not ignore_mismatch
+            fits = not (cache and faults.timings_of_another)
+            self._cache = cache if fits else None
+            return fits
 
         def get_timing_cache(self) -> Any:
-            return SimpleNamespace(serialize=lambda: self._cache + b"timed;")
+            return None if self._cache is None else SimpleNamespace(serialize=lambda: self._cache + b"timed;")
 
     class Builder:
         def __init__(self, log: Any) -> None:
@@ -309,6 +335,9 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
             self._log = log
 
         def deserialize_cuda_engine(self, plan: bytes) -> Engine | None:
+            if faults.loading:
+                self._log.log(Severity.ERROR, faults.loading)
+                return None
             if not plan.startswith(b"PLAN") or len(plan) < 40:
                 self._log.log(Severity.ERROR, "Serialization assertion stdVersionRead == serializationVersion failed")
                 return None

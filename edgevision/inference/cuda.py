@@ -29,6 +29,11 @@ def call(function: str, *arguments: object) -> Any:  # noqa: ANN401 - whatever i
     return values[0] if len(values) == 1 else tuple(values) or None
 
 
+def use(number: int) -> None:
+    """Make a GPU the one that calls of this thread are for."""
+    call("cudaSetDevice", number)
+
+
 class Device:
     """A GPU by its number.
 
@@ -38,7 +43,7 @@ class Device:
     """
 
     def __init__(self, number: int = 0) -> None:
-        call("cudaSetDevice", number)
+        use(number)
         facts = call("cudaGetDeviceProperties", number)
         name = facts.name
         self.name = name.decode().rstrip("\0") if isinstance(name, bytes) else str(name)
@@ -121,3 +126,8 @@ class Stream:
     def launch(self, graph: Any) -> None:  # noqa: ANN401 - CUDA's
         """Start what was noted."""
         call("cudaGraphLaunch", graph, self._handle)
+
+    @staticmethod
+    def drop(graph: Any) -> None:  # noqa: ANN401 - CUDA's
+        """Give what was noted back."""
+        call("cudaGraphExecDestroy", graph)

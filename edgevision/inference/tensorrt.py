@@ -86,11 +86,11 @@ class TensorRtDetector(BundleDetector):
 
         engine = engines.get(key, build)
         try:
-            self._engine: trt.Session = driver.Session(name, engine)
-        except BackendError as exc:
+            self._engine: trt.Session = driver.Session(name, engine, settings.gpu)
+        except driver.EngineRefused as exc:
             engines.forget(key)  # truncated, or another device's under our name: the next build is right
             log.warning("engine.refused", model=bundle.model_ref, reason=str(exc))
-            self._engine = driver.Session(name, engines.get(key, build))
+            self._engine = driver.Session(name, engines.get(key, build), settings.gpu)
         super().__init__(bundle, item, self._engine, settings.max_batch, "cuda", thresholds)
 
     @staticmethod

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edgevision.bundle import Precision
 from edgevision.errors import BackendError
 from edgevision.inference.bundled import Port
-from edgevision.inference.cuda import Buffer, Stream
+from edgevision.inference.cuda import Buffer, Stream, use
 
 VERSION: str = trt.__version__
 _SHOWN = 3  # lines of its log in an error
@@ -28,6 +28,11 @@ _REMEDIES = {
     "incompatible device": "the engine was built on another GPU; it is built anew when its file is removed",
     "not compatible": "the engine was built by another TensorRT or GPU; it is built anew when its file is removed",
 }
+
+
+class EngineRefused(BackendError):
+    """The engine itself is of no use here: truncated, or of another TensorRT or GPU."""
+
 
 Progress = Callable[[str, int, int], bool]
 """Told (phase, step, steps); returns whether to go on."""
@@ -59,7 +64,7 @@ class Plan:
     Attributes:
         name: For messages.
         precision: Of the graph.
-        max_batch: Most pictures at once; the engine is tuned for them and for one.
+        max_batch: Most pictures at once, which the engine is tuned for; a graph with a fixed batch goes before it.
         workspace_bytes: Most memory while it is built; ``None`` leaves it to TensorRT.
         level: 0 (quickest to build) to 5.
     """
@@ -98,14 +103,17 @@ def build(content: bytes, plan: Plan, timings: bytes = b"", progress: Progress |
     config.builder_optimization_level = plan.level
     _shape(builder, network, config, plan)
     cache = config.create_timing_cache(timings)
-    config.set_timing_cache(cache, ignore_mismatch=False)
+    if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):  # of another TensorRT or GPU
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, ignore_mismatch=False)
     watcher = _watcher(progress) if progress is not None and hasattr(trt, "IProgressMonitor") else None
     if watcher is not None:
         config.progress_monitor = watcher
     made = builder.build_serialized_network(network, config)
     if made is None:
         raise log.told(f"{plan.name}: TensorRT {VERSION} cannot build an engine")
-    return bytes(made), bytes(config.get_timing_cache().serialize())
+    timed = config.get_timing_cache()
+    return bytes(made), b"" if timed is None else bytes(timed.serialize())
 
 
 def _typing(precision: Precision) -> tuple[int, list[Any]]:
@@ -141,8 +149,6 @@ def _shape(builder: Any, network: Any, config: Any, plan: Plan) -> None:  # noqa
         profile = builder.create_optimization_profile()
         profile.set_shape(port.name, (1, *sides[1:]), (plan.max_batch, *sides[1:]), (plan.max_batch, *sides[1:]))
         config.add_optimization_profile(profile)
-    elif plan.max_batch > sides[0]:
-        raise BackendError(f"{plan.name}: the graph takes {sides[0]} pictures at once, not {plan.max_batch}")
 
 
 def _watcher(progress: Progress) -> Any:  # noqa: ANN401 - TensorRT's
@@ -173,18 +179,23 @@ class Session:
     Args:
         name: For messages.
         plan: The engine's bytes.
+        gpu: Number of the GPU.
 
     Raises:
-        BackendError: It is truncated, or of another TensorRT or GPU.
+        EngineRefused: It is truncated, or of another TensorRT or GPU.
+        BackendError: Memory is short, or CUDA failed.
     """
 
-    def __init__(self, name: str, plan: bytes) -> None:
+    def __init__(self, name: str, plan: bytes, gpu: int = 0) -> None:
         self._name = name
+        self._gpu = gpu
+        use(gpu)
         self._log = _Log()
         self._runtime = trt.Runtime(self._log)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            raise self._log.told(f"{name}: the engine cannot be loaded")
+            told = self._log.told(f"{name}: the engine cannot be loaded")
+            raise told if "memory" in str(told).lower() else EngineRefused(str(told))
         self._context = self._engine.create_execution_context()
         if self._context is None:
             raise self._log.told(f"{name}: the engine cannot be made ready")
@@ -192,18 +203,23 @@ class Session:
         modes = {item: self._engine.get_tensor_mode(item) for item in names}
         self._input = next(item for item in names if modes[item] == trt.TensorIOMode.INPUT)
         self._outputs = [item for item in names if modes[item] != trt.TensorIOMode.INPUT]
-        self._stream = Stream()
         shape = self._engine.get_tensor_shape(self._input)
         self._dynamic = int(shape[0]) == -1
         most = tuple(self._engine.get_tensor_profile_shape(self._input, 0)[2]) if self._dynamic else tuple(shape)
         self._most = int(most[0])
         self._set_shape(most)
-        self._buffers = {item: Buffer(self._now(item), _dtype(self._engine, item)) for item in names}
-        for item, buffer in self._buffers.items():
-            if not self._context.set_tensor_address(item, buffer.address):
-                raise self._log.told(f"{name}: the memory of {item} is refused")
         self._graph: Any = None
         self._runs = 0
+        self._stream = Stream()
+        self._buffers: dict[str, Buffer] = {}
+        try:
+            for item in names:
+                self._buffers[item] = Buffer(self._now(item), _dtype(self._engine, item))
+                if not self._context.set_tensor_address(item, self._buffers[item].address):
+                    raise self._log.told(f"{name}: the memory of {item} is refused")
+        except BackendError:
+            self.close()
+            raise
 
     @property
     def inputs(self) -> tuple[Port, ...]:
@@ -221,6 +237,7 @@ class Session:
         Raises:
             BackendError: TensorRT or CUDA failed.
         """
+        use(self._gpu)  # which GPU calls are for is each thread's own
         count = len(tensor)
         source, answer = self._buffers[self._input], self._buffers[self._outputs[0]]
         source.host[:count] = tensor
@@ -234,6 +251,9 @@ class Session:
 
     def close(self) -> None:
         """Give memory and stream back."""
+        if self._graph is not None:
+            self._stream.drop(self._graph)
+            self._graph = None
         for buffer in self._buffers.values():
             buffer.close()
         self._stream.close()
@@ -247,11 +267,14 @@ class Session:
         if capture:
             self._stream.begin_capture()
         done = self._context.execute_async_v3(stream_handle=self._stream.handle)
-        if capture:
-            self._graph = self._stream.end_capture()
-            self._stream.launch(self._graph)
+        noted = self._stream.end_capture() if capture else None
         if not done:
+            if noted is not None:
+                self._stream.drop(noted)
             raise self._log.told(f"{self._name}: the engine failed")
+        if noted is not None:
+            self._graph = noted
+            self._stream.launch(noted)
         self._runs += 1
 
     def _set_shape(self, shape: tuple[int, ...]) -> None:

@@ -60,6 +60,48 @@ def test_fixed_shapes_become_a_graph_of_cuda(faults: Faults, tmp_path: Path) -> 
     for seed in range(4):
         same(bundle, detector, 1, seed)
     assert faults.graphs == 3
+    detector.close()
+    assert faults.kept_graphs == 0
+
+
+def test_a_graph_for_one_picture_needs_no_setting(faults: Faults, tmp_path: Path) -> None:
+    detector = TensorRtDetector(colour_bundle(tmp_path, batch=1), settings(tmp_path, max_batch=8))
+    assert detector.max_batch == 1
+    assert len(faults.builds) == 1
+
+
+def test_every_thread_works_on_the_gpu_that_was_asked_for(faults: Faults, tmp_path: Path) -> None:
+    detector = TensorRtDetector(colour_bundle(tmp_path), settings(tmp_path, gpu=1))
+    worker = threading.Thread(target=lambda: detector.infer(pictures(1)))
+    worker.start()
+    me = worker.ident
+    worker.join(10)
+    assert me is not None
+    assert faults.device.get(me) == 1
+
+
+def test_timings_of_another_tensorrt_are_left_out(faults: Faults, tmp_path: Path) -> None:
+    bundle = colour_bundle(tmp_path)
+    (tmp_path / "engines").mkdir()
+    (tmp_path / "engines" / "timings.cache").write_bytes(b"older;")
+    faults.timings_of_another = True
+    TensorRtDetector(bundle, settings(tmp_path)).close()
+    assert (tmp_path / "engines" / "timings.cache").read_bytes() == b"timed;"
+
+
+def test_an_engine_is_kept_where_only_memory_is_short(faults: Faults, tmp_path: Path) -> None:
+    bundle = colour_bundle(tmp_path)
+    TensorRtDetector(bundle, settings(tmp_path)).close()
+    faults.loading = "Cuda Runtime (out of memory)"
+    with pytest.raises(BackendError, match="memory is short"):
+        TensorRtDetector(bundle, settings(tmp_path))
+    faults.loading, faults.pinned_left = "", 1
+    with pytest.raises(BackendError, match="memory is short"):
+        TensorRtDetector(bundle, settings(tmp_path))
+    assert faults.allocations == {}, "what was had so far is given back"
+    faults.pinned_left = None
+    TensorRtDetector(bundle, settings(tmp_path)).close()
+    assert len(faults.builds) == 1
 
 
 @pytest.mark.parametrize(
