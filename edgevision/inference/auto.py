@@ -7,13 +7,14 @@ import json
 import platform
 from collections.abc import Iterator, Mapping
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import structlog
 from pydantic import Field
 
-from edgevision.bundle import Bundle
+from edgevision.bundle import Bundle, Precision
 from edgevision.config.settings import Settings
 from edgevision.errors import BackendError
 from edgevision.inference.bench import speeds
@@ -21,6 +22,7 @@ from edgevision.inference.bundled import BundleDetector
 from edgevision.inference.choices import Choice, choices
 from edgevision.inference.onnx import OnnxSettings
 from edgevision.inference.selftest import selftest
+from edgevision.inference.tensorrt import TensorRtDetector, TensorRtSettings
 
 log = structlog.get_logger(__name__)
 
@@ -73,11 +75,27 @@ class AutoBackend:
 
     @staticmethod
     def stand_in(bundle: Bundle, settings: AutoSettings) -> OnnxSettings | None:
-        """What to begin with while nothing has been chosen; ``None`` once there is a choice."""
-        if _remembered(_file(bundle, settings)):
+        """What to begin with while nothing has been chosen, or an engine must be built for what was; else ``None``."""
+        remembered = _remembered(_file(bundle, settings))
+        for choice in _choices(bundle, settings, None) if remembered else ():
+            if _name(choice) == remembered and not _builds(bundle, choice, settings):
+                return None
+        if find_spec("onnxruntime") is None:
             return None
         more = {"threads": settings.threads, "max_batch": settings.max_batch}
-        return OnnxSettings.model_validate({"device": "auto", "precision": "fp32", **more})
+        return OnnxSettings.model_validate({"device": "auto", "precision": _plainest(bundle), **more})
+
+
+def _builds(bundle: Bundle, choice: Choice, settings: AutoSettings) -> bool:
+    """Whether it takes minutes to open."""
+    if choice.backend != "tensorrt":
+        return False
+    more = {"precision": choice.artefact.precision, "max_batch": settings.max_batch}
+    wanted = TensorRtSettings.model_validate({"kind": "tensorrt", **more})
+    try:
+        return TensorRtDetector.stand_in(bundle, wanted) is not None
+    except BackendError:
+        return False
 
 
 def _choices(bundle: Bundle, settings: AutoSettings, thresholds: Mapping[str, float] | None) -> Iterator[Choice]:
@@ -93,7 +111,10 @@ def _trial(bundle: Bundle, all_: list[Choice], thresholds: Mapping[str, float] |
         except BackendError as exc:
             log.info("backend.not_tried", choice=_name(choice), reason=str(exc))
             continue
-        wrong = [problem for result in selftest(bundle, detector, thresholds) for problem in result.problems]
+        try:
+            wrong = [problem for result in selftest(bundle, detector, thresholds) for problem in result.problems]
+        except BackendError as exc:
+            wrong = [str(exc)]
         if wrong:
             log.warning("backend.refused", choice=_name(choice), reason=wrong[0])
             detector.close()
@@ -110,6 +131,11 @@ def _trial(bundle: Bundle, all_: list[Choice], thresholds: Mapping[str, float] |
     chosen, detector = able[best]
     log.info("backend.chosen", model=bundle.model_ref, choice=_name(chosen), ms_a_picture=times)
     return _name(chosen), detector
+
+
+def _plainest(bundle: Bundle) -> Precision | None:
+    """What the model was made of, where it is there; a bundle of somebody else may hold 16 bits only."""
+    return "fp32" if any(item.precision == "fp32" for item in bundle.manifest.artefacts) else None
 
 
 def _name(choice: Choice) -> str:

@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+import structlog
+
 from edgevision.bundle import Artefact, Bundle, Target
 from edgevision.errors import BundleError
 from edgevision.inference.bundled import BundleDetector
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.openvino import OpenVinoDetector, OpenVinoSettings
 from edgevision.inference.tensorrt import TensorRtDetector, TensorRtSettings
+
+log = structlog.get_logger(__name__)
 
 Thresholds = Mapping[str, float]
 
@@ -43,14 +47,10 @@ def choices(
         max_batch: Most pictures in one call; the backends' own without it.
     """
     more = {"threads": threads} | ({"max_batch": max_batch} if max_batch else {})
-    if find_spec("onnxruntime") is not None:
-        from edgevision.inference import ort
-
-        for device in ("cpu", "cuda"):
-            if ort.available(device):
-                for item in _artefacts(bundle, device):
-                    settings = OnnxSettings.model_validate({"device": device, "precision": item.precision, **more})
-                    yield Choice(f"onnx {device}", item, _opened(OnnxDetector, bundle, settings, thresholds))
+    for device in _onnx_devices():
+        for item in _artefacts(bundle, device):
+            settings = OnnxSettings.model_validate({"device": device, "precision": item.precision, **more})
+            yield Choice(f"onnx {device}", item, _opened(OnnxDetector, bundle, settings, thresholds))
     if find_spec("openvino") is not None:
         for item in _artefacts(bundle, "openvino"):
             mine = OpenVinoSettings.model_validate({"kind": "openvino", "precision": item.precision, **more})
@@ -60,6 +60,19 @@ def choices(
         for item in _artefacts(bundle, "tensorrt"):
             wanted = TensorRtSettings.model_validate({"kind": "tensorrt", "precision": item.precision, **own})
             yield Choice("tensorrt", item, _opened(TensorRtDetector, bundle, wanted, thresholds))
+
+
+def _onnx_devices() -> list[Target]:
+    """What this ONNX Runtime was built for; nothing where it is not there, or its libraries are not."""
+    if find_spec("onnxruntime") is None:
+        return []
+    try:
+        from edgevision.inference import ort
+    except ImportError as exc:
+        log.warning("backend.not_usable", backend="onnx", reason=str(exc))
+        return []
+    devices: tuple[Target, ...] = ("cpu", "cuda")
+    return [device for device in devices if ort.available(device)]
 
 
 def _artefacts(bundle: Bundle, target: Target) -> list[Artefact]:

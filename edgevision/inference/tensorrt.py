@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -95,9 +96,11 @@ class TensorRtDetector(BundleDetector):
 
     @staticmethod
     def stand_in(bundle: Bundle, settings: TensorRtSettings) -> OnnxSettings | None:
-        """What to work with while the engine is built for minutes; ``None`` when it is there."""
+        """What to work with while the engine is built for minutes; ``None`` when it is there, or nothing else is."""
         key = _key(_driver(), _cuda().Device(settings.gpu), bundle.artefact("tensorrt", settings.precision), settings)
-        return None if _engines(settings).has(key) else OnnxSettings(device="auto")
+        if _engines(settings).has(key) or find_spec("onnxruntime") is None:
+            return None
+        return OnnxSettings(device="auto", max_batch=settings.max_batch)
 
     def close(self) -> None:
         """Release the engine; a later ``infer`` raises ``BackendError``."""

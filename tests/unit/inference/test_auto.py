@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from fake_tensorrt import install
 from onnx_models import COLOURS, colour_bundle
 
 from edgevision.bundle import Bundle
@@ -19,6 +21,7 @@ from edgevision.errors import BackendError
 from edgevision.inference.auto import AutoBackend, AutoSettings
 from edgevision.inference.base import Batch
 from edgevision.inference.bundled import BundleDetector
+from edgevision.inference.choices import choices
 from edgevision.inference.handover import Handover
 from edgevision.inference.onnx import OnnxSettings
 from edgevision.types import Letterbox
@@ -86,3 +89,49 @@ def test_the_daemon_begins_at_once_and_tries_after_the_first_detections(tmp_path
         threading.Event().wait(0.02)
     assert len(kept(tmp_path)) == 1
     detector.close()
+
+
+def test_who_fails_in_the_trial_is_refused_and_the_next_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(bundle: Bundle, detector: BundleDetector, thresholds: object) -> list[object]:
+        del bundle, thresholds
+        failed.append(type(detector).__name__)
+        if len(failed) == 1:
+            raise BackendError("cuDNN is not there")
+        return []
+
+    failed: list[str] = []
+    monkeypatch.setattr("edgevision.inference.auto.selftest", broken)
+    twice = [{"file": "model.onnx", "precision": "fp32"}, {"file": "model.onnx", "precision": "fp16"}]
+    AutoBackend(colour_bundle(tmp_path, artefacts=twice), settings(tmp_path))
+    assert len(failed) > 1
+    assert len(kept(tmp_path)) == 1
+
+
+def test_an_engine_that_is_gone_is_built_behind_a_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, 10)
+    monkeypatch.setattr("edgevision.inference.choices.find_spec", lambda name: name == "tensorrt" or None)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    bundle = colour_bundle(tmp_path)
+    AutoBackend(bundle, settings(tmp_path)).close()
+    assert kept(tmp_path) == ["tensorrt, model.onnx"]
+    assert AutoBackend.stand_in(bundle, settings(tmp_path)) is None
+    for file in (tmp_path / ".cache" / "edgevision" / "engines").glob("*.engine"):
+        file.unlink()
+    assert AutoBackend.stand_in(bundle, settings(tmp_path)) is not None
+
+
+def test_without_onnx_runtime_and_with_sixteen_bits_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = colour_bundle(tmp_path, artefacts=[{"file": "model.onnx", "precision": "fp16"}])
+    begun = AutoBackend.stand_in(half, settings(tmp_path))
+    assert begun is not None
+    assert begun.precision is None
+    monkeypatch.setattr("edgevision.inference.auto.find_spec", lambda _: None)
+    assert AutoBackend.stand_in(half, settings(tmp_path)) is None
+
+
+def test_an_onnx_runtime_whose_libraries_are_missing_is_no_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("edgevision.inference.ort", raising=False)
+    monkeypatch.setitem(sys.modules, "edgevision.inference.ort", None)
+    assert not [choice for choice in choices(colour_bundle(tmp_path)) if choice.backend.startswith("onnx")]

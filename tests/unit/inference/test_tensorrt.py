@@ -126,7 +126,7 @@ def test_precision_is_the_graphs_and_flags_are_taken_by_name(
 
 def test_an_engine_is_built_once_and_timed_once(faults: Faults, tmp_path: Path) -> None:
     bundle = colour_bundle(tmp_path)
-    assert TensorRtDetector.stand_in(bundle, settings(tmp_path)) == OnnxSettings(device="auto")
+    assert TensorRtDetector.stand_in(bundle, settings(tmp_path)) == OnnxSettings(device="auto", max_batch=4)
     for _ in range(2):
         TensorRtDetector(bundle, settings(tmp_path)).close()
     assert len(faults.builds) == 1
@@ -134,6 +134,14 @@ def test_an_engine_is_built_once_and_timed_once(faults: Faults, tmp_path: Path) 
     TensorRtDetector(bundle, settings(tmp_path, max_batch=2)).close()
     assert len(faults.builds) == 2, "another shape is another engine"
     assert (tmp_path / "engines" / "timings.cache").read_bytes() == b"timed;timed;"
+
+
+def test_where_nothing_else_runs_models_there_is_no_stand_in(
+    faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgevision.inference.tensorrt.find_spec", lambda _: None)
+    assert TensorRtDetector.stand_in(colour_bundle(tmp_path), settings(tmp_path)) is None
+    assert faults.builds == []
 
 
 def test_an_engine_that_cannot_be_loaded_is_built_anew(faults: Faults, tmp_path: Path) -> None:
