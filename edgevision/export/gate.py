@@ -115,11 +115,7 @@ def judge_artefact(
     coco = coco_result(artefact).overall
     checks = (
         _precision(paired.map50_95, budget),
-        *(
-            _found(name, item, budget)
-            for name, item in zip(trained.data.classes, paired.recall, strict=True)
-            if item.boxes
-        ),
+        *(_found(name, item, budget) for name, item in zip(trained.data.classes, paired.recall, strict=True)),
         _verdicts(passed_now, int(before.ng.sum()), budget),
     )
     rates = part_rates(after, limits)
@@ -140,11 +136,14 @@ def _precision(change: Difference | None, budget: Budget) -> Check:
 
 def _found(name: str, item: Recall, budget: Budget) -> Check:
     what = f"recall of {name}"
+    if not item.boxes:
+        return Check(what, "not decidable", f"{what}: no picture has a labelled box of it")
     counted = f"{item.lost} of {item.boxes:,} boxes lost, {item.won} won"
     if item.difference is None or item.boxes < budget.boxes:
-        enough = max(budget.boxes, needed(budget.recall))
         could = percent(upper_bound(0, item.boxes))
-        words = f"{what}: {counted}; so few only show a loss below {could} at best, {enough} show {budget.recall:.0%}"
+        words = f"{what}: {counted}; so few only show a loss below {could} at best"
+        if 0 < budget.recall < 1:
+            words += f", {max(budget.boxes, needed(budget.recall))} show {budget.recall:.0%}"
         return Check(what, "not decidable", words)
     words = f"{what} {item.difference.value:+.4f} ({counted}), above {item.difference.lower:+.4f} with 95 % confidence"
     if item.difference.lower >= -budget.recall:

@@ -31,7 +31,7 @@ def half_graph(source: bytes) -> bytes:
     ONNXModel(made).topological_sort()
     try:
         onnx.checker.check_model(made, full_check=True)
-    except onnx.checker.ValidationError as exc:
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as exc:
         raise ExportError(f"the graph in 16 bits is not valid: {' '.join(str(exc).split())[:300]}") from exc
     content: bytes = made.SerializeToString()
     return content

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import get_args
 
 from edgevision.bundle import Target
 from edgevision.errors import ExportError
@@ -80,7 +81,10 @@ def _judged(trial: Trial, kind: Kind, content: bytes, how: str) -> Artefact:
         return Artefact(kind, None, how, tried)
     here = {item.target for item in tried if not item.for_others}
     fit = {item.target for item in offered}
-    targets = tuple(target for target in kind.targets if target in fit or target not in here)
+    if here <= fit:
+        return Artefact(kind, content, how, tried, kind.targets)
+    every: tuple[Target, ...] = kind.targets or get_args(Target)  # without a word it would be meant for all of them
+    targets = tuple(target for target in every if target in fit or target not in here)
     return Artefact(kind, content, how, tried, targets)
 
 

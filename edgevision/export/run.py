@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgevision.bundle import Bundle, Precision, Tolerance, write_bundle
+from edgevision.bundle import MANIFEST, Bundle, Precision, Tolerance, write_bundle
 from edgevision.datasets.base import DataSet
 from edgevision.errors import ExportError
 from edgevision.evaluation.operating import choose_for_f1
@@ -97,6 +97,8 @@ def export(origin: Origin, data: DataSet, request: Request, out: Path, steps: St
     """
     if out.exists() and not replace:
         raise ExportError(f"{out} exists already; give --force to replace the bundle there")
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise ExportError(f"{out} exists already and is no bundle, so it is not replaced")
     judged = split_of(templates_as_good(data) if request.with_templates else data, request.split)
     chosen = _calibration(data, judged, request, steps)
     trial = _trial(origin, judged, request, steps)

@@ -42,7 +42,10 @@ def source_graph(content: bytes, spec: InputManifest) -> bytes:
     slim: onnx.ModelProto = onnxslim.slim(model)
     for number, node in enumerate(slim.graph.node):
         node.name = node.name or f"{node.op_type}_{number}"
-    onnx.checker.check_model(slim, full_check=True)
+    try:
+        onnx.checker.check_model(slim, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as exc:
+        raise ExportError(f"the graph is not valid: {' '.join(str(exc).split())[:300]}") from exc
     done: bytes = slim.SerializeToString()
     _check_same(model.SerializeToString(), done, size)
     return done

@@ -87,3 +87,17 @@ def test_good_parts_alone_decide_nothing() -> None:
     judged = judge_artefact(trained(0), trained(0), THRESHOLDS)
     assert judged.outcome == "not decidable"
     assert "no part is defective" in " ".join(judged.reasons)
+
+
+def test_a_class_without_a_labelled_box_is_not_passed() -> None:
+    two = trained()
+    two = replace(two, data=replace(two.data, classes=("scratch", "dent")))
+    judged = judge_artefact(two, two, THRESHOLDS)
+    assert judged.outcome == "not decidable"
+    assert judged.reasons == ("recall of dent: no picture has a labelled box of it",)
+
+
+@pytest.mark.parametrize("loss", [0.0, 1.0])
+def test_no_loss_or_any_loss_may_be_allowed(loss: float) -> None:
+    (reason,) = judge_artefact(trained(40), trained(40), THRESHOLDS, Budget(recall=loss)).reasons
+    assert reason.endswith("so few only show a loss below 7.2 % at best")

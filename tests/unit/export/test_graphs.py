@@ -142,3 +142,15 @@ def test_units_that_are_kept_stay_in_floats(network: Make, pictures: Pictures) -
 def test_there_must_be_pictures_to_measure_on(network: Make) -> None:
     with pytest.raises(ExportError, match="no picture to measure"):
         Quantiser(network(), [])
+
+
+def test_a_graph_that_sixteen_bits_make_wrong_is_refused_in_words(
+    network: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(model: onnx.ModelProto, **_: object) -> onnx.ModelProto:
+        next(node for node in model.graph.node if node.op_type == "Cast").attribute[0].i = onnx.TensorProto.FLOAT16
+        return model
+
+    monkeypatch.setattr("edgevision.export.half.convert_float_to_float16", spoilt)
+    with pytest.raises(ExportError, match="the graph in 16 bits is not valid"):
+        half_graph(source_graph(network(), SPEC))

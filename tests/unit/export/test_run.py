@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -13,10 +14,12 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from edgevision.bundle import Bundle, read_bundle
+from edgevision.bundle import Bundle, Target, read_bundle
 from edgevision.cli.export import export
 from edgevision.errors import EdgevisionError, ExportError
+from edgevision.export.making import artefacts
 from edgevision.export.places import places
+from edgevision.export.trial import Tried
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.selftest import selftest
 from edgevision.logs import setup_logging
@@ -151,3 +154,23 @@ def test_a_broken_off_training_is_told(tmp_path: Path, patches: Path) -> None:
     (tmp_path / "run.json").write_text("{}", "utf-8")
     with pytest.raises(ExportError, match="its training has not ended"):
         raise run(tmp_path, "--out", tmp_path / "out", "--data", patches).exception or AssertionError
+
+
+def test_floats_that_fail_somewhere_are_not_meant_for_everything(
+    exported: tuple[Result, Bundle],
+) -> None:
+    def tried(target: Target, outcome: str) -> Tried:
+        judgement = SimpleNamespace(outcome=outcome, reasons=("mAP50-95 -0.1",))
+        return Tried(target, target, judgement, 1.0, 1.0)  # type: ignore[arg-type]
+
+    content = exported[1].load(exported[1].manifest.artefacts[-1])
+    trial: Any = SimpleNamespace(of=lambda *_: [tried("cpu", "passed"), tried("openvino", "failed")], source=content)
+    (made,) = artefacts(trial, [], [], None)  # type: ignore[arg-type]
+    assert made.targets == ("cpu", "cuda", "tensorrt")
+    assert made.reasons == ("openvino: mAP50-95 -0.1",)
+
+
+def test_a_folder_that_is_no_bundle_is_told_before_the_work(small: Bundle, patches: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    said = refused(small.folder, "--out", tmp_path / "out", "--force", "--data", patches, "--split", "night")
+    assert "exists already and is no bundle, so it is not replaced" in said
