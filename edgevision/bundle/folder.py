@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,15 +142,19 @@ def read_bundle(folder: Path) -> Bundle:
     return bundle
 
 
-def verify_files(bundle: Bundle) -> None:
-    """Compare every file with its hash in the manifest.
+def verify_files(bundle: Bundle, items: Iterable[Artefact | Golden] | None = None) -> None:
+    """Compare files with their hashes in the manifest.
+
+    Args:
+        bundle: The bundle.
+        items: Which files; all of them without it.
 
     Raises:
         BundleError: A file is missing.
         BundleCorrupt: A hash differs.
         UnsafeModel: A pickle stands in place of a model.
     """
-    for item in bundle.files:
+    for item in bundle.files if items is None else items:
         path = bundle.path(item.file)
         if isinstance(item, Artefact):
             with path.open("rb") as file:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgevision.bundle.folder import Bundle, read_bundle
+from edgevision.bundle.folder import Bundle, read_bundle, verify_files
 from edgevision.bundle.manifest import MANIFEST, SIGNATURE
 from edgevision.errors import BundleError, BundleUntrusted
 
@@ -48,16 +48,16 @@ def verify_signature(bundle: Bundle, keys: Iterable[Path]) -> str:
     """See that one of the keys signed the manifest; returns its fingerprint.
 
     Args:
-        bundle: The model; its files are checked against the manifest when they are loaded.
+        bundle: The model; model files are checked against the manifest when they are loaded.
         keys: Public keys, PEM.
 
     Raises:
         BundleUntrusted: It is not signed, by another key, or was changed since.
         BundleError: A key cannot be used.
     """
+    known = {_fingerprint(public): public for public in (_loaded(key, private=False) for key in keys)}
     from cryptography.exceptions import InvalidSignature
 
-    known = {_fingerprint(public): public for public in (_loaded(key, private=False) for key in keys)}
     document = _document(bundle.folder / SIGNATURE)
     name = str(document.get("key", ""))
     if name not in known:
@@ -70,15 +70,17 @@ def verify_signature(bundle: Bundle, keys: Iterable[Path]) -> str:
 
 
 def read_trusted(folder: Path, keys: Sequence[Path]) -> Bundle:
-    """``read_bundle``, and ``verify_signature`` where there are keys.
+    """``read_bundle``, and ``verify_signature`` where there are keys; golden pictures must be the signed ones.
 
     Raises:
+        BundleCorrupt: A golden picture was changed.
         BundleUntrusted: None of the keys signed it as it is.
         BundleError: No bundle, a broken manifest, or a missing file.
     """
     bundle = read_bundle(folder)
     if keys:
         verify_signature(bundle, keys)
+        verify_files(bundle, bundle.manifest.golden)
     return bundle
 
 
@@ -101,6 +103,7 @@ def _document(file: Path) -> dict[str, Any]:
 
 def _loaded(file: Path, *, private: bool) -> Any:  # noqa: ANN401 - a key of an optional library
     try:
+        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ed25519
     except ImportError as exc:
@@ -111,7 +114,7 @@ def _loaded(file: Path, *, private: bool) -> Any:  # noqa: ANN401 - a key of an 
         key = serialization.load_pem_private_key(data, None) if private else serialization.load_pem_public_key(data)
     except OSError as exc:
         raise BundleError(f"{file}: cannot be read: {exc.strerror}") from exc
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise BundleError(f"{file}: is no {kind} key in PEM form, or has a passphrase") from exc
     wanted = ed25519.Ed25519PrivateKey if private else ed25519.Ed25519PublicKey
     if not isinstance(key, wanted):

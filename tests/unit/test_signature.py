@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from onnx_models import colour_bundle
 
 from edgevision.bundle import Bundle, read_bundle, write_bundle
 from edgevision.bundle.signature import read_trusted, sign, verify_signature
-from edgevision.errors import BundleError, BundleUntrusted
+from edgevision.errors import BundleCorrupt, BundleError, BundleUntrusted
 
 SECRET = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
@@ -96,3 +97,26 @@ def test_keys_that_are_none(bundle: Bundle, tmp_path: Path) -> None:
     sign(bundle, secret)
     with pytest.raises(BundleError, match="is no public key in PEM form"):
         read_trusted(read_bundle(bundle.folder).folder, [secret])
+
+
+def test_without_the_library_it_says_what_to_install(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, public = key_pair(tmp_path, "mine")
+    sign(bundle, secret)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "cryptography"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(BundleError, match="signatures need cryptography"):
+        read_trusted(bundle.folder, [public])
+
+
+def test_a_golden_picture_that_was_changed_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    secret, public = key_pair(tmp_path, "mine")
+    document = bundle.manifest.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    files: dict[str, Path | bytes] = {"model.onnx": bundle.folder / "model.onnx", "golden/a.png": b"a picture"}
+    signed = write_bundle(tmp_path / "signed", {**document, "golden": [{"file": "golden/a.png"}]}, files)
+    sign(signed, secret)
+    read_trusted(signed.folder, [public])
+    signed.path("golden/a.png").write_bytes(b"another")
+    with pytest.raises(BundleCorrupt, match=r"golden/a\.png differs"):
+        read_trusted(signed.folder, [public])
