@@ -70,6 +70,7 @@ def _print(model: str, rows: list[tuple[Choice, Speed]], failed: list[str]) -> N
     from rich.table import Table
 
     from edgevision.daemon.thermal import temperatures
+    from edgevision.inference.power import total
 
     console = Console(highlight=False)
     sizes = sorted({size for _, speed in rows for size in speed.per_second})
@@ -83,7 +84,7 @@ def _print(model: str, rows: list[tuple[Choice, Speed]], failed: list[str]) -> N
     for choice, speed in rows:
         times = (f"{value:.1f}" for value in (speed.p50_ms, speed.p90_ms, speed.p99_ms))
         rates = (f"{speed.per_second[size]:.1f}" if size in speed.per_second else "" for size in sizes)
-        power = (f"{sum(speed.watts.values()):.1f}",) if powered else ()
+        power = (f"{total(speed.watts):.1f}",) if powered else ()
         table.add_row(choice.backend, choice.artefact.file.removeprefix("model."), *times, *rates, *power)
     console.print(table)
     for line in failed:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 _HWMON = Path("/sys/class/hwmon")
+_CARD = "gpu "
+_RAILS = frozenset({"1", "2", "3"})  # of an INA3221; what follows are voltages of its shunts and sums
+_WHOLE = ("VDD_IN", "SYS_VIN", "POM_5V_IN")  # how rails begin that feed all others of a board
 
 
 def watts(sensors: Path = _HWMON) -> dict[str, float]:
@@ -22,11 +26,25 @@ def watts(sensors: Path = _HWMON) -> dict[str, float]:
     return found | _cards()
 
 
+def total(found: Mapping[str, float]) -> float:
+    """All of it, watts; a rail that feeds the others of its board is not counted twice.
+
+    Args:
+        found: Of ``watts``.
+    """
+    cards = sum(value for name, value in found.items() if name.startswith(_CARD))
+    rails = {name: value for name, value in found.items() if not name.startswith(_CARD)}
+    whole = [value for name, value in rails.items() if name.startswith(_WHOLE)]
+    return cards + (sum(whole) if whole else sum(rails.values()))
+
+
 def _rails(folder: Path) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     name = _text(folder / "name") or folder.name
     for volts in sorted(folder.glob("in*_input")):
         number = volts.name.removeprefix("in").removesuffix("_input")
+        if name == "ina3221" and number not in _RAILS:
+            continue
         millivolts, milliamperes = _number(volts), _number(folder / f"curr{number}_input")
         if millivolts is not None and milliamperes is not None:
             label = _text(folder / f"in{number}_label") or f"{name} {number}"
@@ -50,7 +68,7 @@ def _cards() -> dict[str, float]:
         found = {}
         for index in range(pynvml.nvmlDeviceGetCount()):
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            found[f"gpu {index}"] = pynvml.nvmlDeviceGetPowerUsage(handle) / 1000
+            found[f"{_CARD}{index}"] = pynvml.nvmlDeviceGetPowerUsage(handle) / 1000
         pynvml.nvmlShutdown()
     except pynvml.NVMLError:
         return {}

@@ -10,7 +10,7 @@ from onnx_models import colour_bundle
 
 from edgevision.inference.bench import speeds
 from edgevision.inference.choices import choices
-from edgevision.inference.power import watts
+from edgevision.inference.power import total, watts
 
 
 def test_artefacts_meet_the_backends_they_are_meant_for(tmp_path: Path) -> None:
@@ -46,6 +46,21 @@ def test_rails_and_power_sensors_are_read_and_broken_ones_left_out(tmp_path: Pat
         "amdgpu power1": 31.5,
     }
     assert not [name for name in watts(tmp_path / "none") if not name.startswith("gpu ")]
+
+
+def test_a_rail_that_feeds_the_others_is_the_whole_board(tmp_path: Path) -> None:
+    rails = tmp_path / "hwmon0"
+    rails.mkdir()
+    (rails / "name").write_text("ina3221\n")
+    for number, volts, amperes in ((1, 5000, 2400), (2, 5000, 1000), (4, 24, 3400)):
+        (rails / f"in{number}_input").write_text(f"{volts}\n")
+        (rails / f"curr{number}_input").write_text(f"{amperes}\n")
+    (rails / "in1_label").write_text("VDD_IN\n")
+    (rails / "in2_label").write_text("VDD_CPU_GPU_CV\n")
+    found = {name: value for name, value in watts(tmp_path).items() if not name.startswith("gpu ")}
+    assert found == {"VDD_IN": 12.0, "VDD_CPU_GPU_CV": 5.0}, "the fourth is the voltage of a shunt"
+    assert total(found) == 12.0
+    assert total({"CPU": 2.0, "SOC": 1.0, "gpu 0": 30.0}) == 33.0
 
 
 def test_the_command_prints_a_table_and_json(tmp_path: Path) -> None:
