@@ -95,7 +95,9 @@ def verify(
     folder: Path = _BUNDLE,
     *,
     backend: str = typer.Option("onnx", help="What runs the golden pictures, e.g. onnx or openvino."),
-    device: str = typer.Option("cpu", help="Where: auto, cpu, cuda or tensorrt with onnx, cpu or gpu with openvino."),
+    device: str | None = typer.Option(
+        None, help="Where: auto, cpu (without a word), cuda or tensorrt with onnx, cpu or gpu with openvino."
+    ),
     precision: str | None = typer.Option(None, help="The artefact of this precision; else the one a device takes."),
     trusted_key: list[Path] = typer.Option([], help="A public key (PEM) that must have signed it; may be repeated."),
     as_json: bool = _JSON,
@@ -144,11 +146,14 @@ def _golden(bundle: Bundle, backend: str, settings: dict[str, str | None]) -> li
 
     if backend not in BACKENDS:
         raise EdgevisionError(f"--backend {backend} is not known; there are {', '.join(BACKENDS)}")
-    given = {name: value for name, value in settings.items() if value is not None}
+    plain = {"device": "cpu"} if backend == "onnx" else {}
+    given = plain | {name: value for name, value in settings.items() if value is not None}
     try:
         made = BACKENDS[backend].Settings.model_validate({"kind": backend, **given})
     except ValidationError as exc:
         wrong = exc.errors()[0]
+        if wrong["type"] == "extra_forbidden":
+            raise EdgevisionError(f"--{wrong['loc'][0]} is nothing that the backend {backend} has") from exc
         allowed = wrong["msg"].removeprefix("Input should be ")
         raise EdgevisionError(f"--{wrong['loc'][0]} {wrong['input']} is not known; allowed: {allowed}") from exc
     detector = BACKENDS[backend](bundle, made)

@@ -116,3 +116,11 @@ def test_an_unknown_device(made: Path) -> None:
 def test_no_bundle_at_all(tmp_path: Path) -> None:
     for command in ("show", "verify"):
         assert isinstance(_run(command, tmp_path / "none").exception, BundleError)
+
+
+def test_backends_without_a_device_are_verified_too(tmp_path: Path) -> None:
+    folder = colour_bundle(tmp_path).folder
+    done = _run("verify", folder, "--backend", "tensorrt")
+    assert "TensorRT is not usable" in str(done.exception), "it was asked for"
+    done = _run("verify", folder, "--backend", "tensorrt", "--device", "cpu")
+    assert str(done.exception) == "--device is nothing that the backend tensorrt has"
