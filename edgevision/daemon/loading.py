@@ -110,9 +110,13 @@ class Loading:
         """
         thresholds: Mapping[str, float] | None = self._settings.thresholds
         detector = self._backend_of(backend.kind)(self._bundle, backend, thresholds)
-        if getattr(detector, "device", "cpu") != "cpu":
-            warm_up(detector)
-        if self._agrees(detector, backend.kind):
+        try:
+            if getattr(detector, "device", "cpu") != "cpu":
+                warm_up(detector)
+            good = self._agrees(detector, backend.kind)
+        except BackendError as exc:  # it could be loaded, and fails with the first picture
+            good, self._problem = False, f"{backend.kind}: {exc}"
+        if good:
             return detector
         plain = _is_plain(detector, backend.kind)
         detector.close()

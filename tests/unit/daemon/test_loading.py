@@ -16,7 +16,7 @@ from edgevision.bundle import Bundle, write_bundle
 from edgevision.config.daemon import ModelSettings
 from edgevision.daemon.loading import Loading
 from edgevision.errors import BackendError
-from edgevision.inference.base import InputSpec
+from edgevision.inference.base import Batch, InputSpec
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.scripted import ScriptedDetector
 from edgevision.types import Detections
@@ -80,6 +80,25 @@ def test_a_backend_that_sees_something_else_is_refused_and_the_plain_one_taken(t
     assert (health.ok, health.critical) == (False, True)
     assert "golden/a.png" in health.detail
     assert health.detail.endswith("; onnx cpu runs instead")
+
+
+def test_a_backend_that_fails_with_the_first_picture_is_closed_and_the_plain_one_taken(tmp_path: Path) -> None:
+    class Fails:
+        device, max_batch, classes, input = "cuda", 1, COLOURS, InputSpec(64, 48)
+        closed = False
+
+        def infer(self, _batch: Batch) -> list[Detections]:
+            raise BackendError("cuDNN is not there")
+
+        def close(self) -> None:
+            self.closed = True
+
+    broken = Fails()
+    bundle = bundle_with(tmp_path, [RED])
+    loading = Loading("m", bundle, settings(bundle), lambda _: lambda *_: broken, Heard(), fallback=finds_red)
+    loading.load()
+    assert broken.closed
+    assert loading.health().detail == "onnx: cuDNN is not there; onnx cpu runs instead"
 
 
 def test_a_model_that_sees_something_else_everywhere_does_not_run(tmp_path: Path) -> None:
