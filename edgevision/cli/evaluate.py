@@ -154,9 +154,8 @@ def _open(model: Path, backend: str, settings: dict[str, object]) -> Detector:
 
     if backend not in BACKENDS:
         raise EdgevisionError(f"--backend {backend} is not known; there are {', '.join(BACKENDS)}")
-    return open_model(
-        model, BACKENDS[backend], **{name: value for name, value in settings.items() if value is not None}
-    )
+    given = {name: value for name, value in settings.items() if value is not None}
+    return open_model(model, BACKENDS[backend], kind=backend, **given)
 
 
 def _about(bundle: Bundle, path: Path, data: DataSet, *, quiet: bool) -> About:

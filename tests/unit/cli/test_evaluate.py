@@ -293,3 +293,11 @@ def test_without_the_extra_it_says_what_to_install(bundle: Path, data: Path) -> 
         capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"}, check=False, timeout=60,
     )  # fmt: skip
     assert error_of(done) == 'error: an evaluation needs faster_coco_eval: pip install "edgevision[data]"'
+
+
+def test_a_backend_beside_onnx_runtime_is_opened_by_its_name(bundle: Path, data: Path) -> None:
+    assert run(bundle, "--data", data, "--backend", "openvino").exit_code == 0
+    app = typer.Typer()
+    app.command()(evaluate)
+    done = CliRunner().invoke(app, [str(bundle), "--data", str(data), "--backend", "tensorrt"])
+    assert "TensorRT is not usable" in str(done.exception)
