@@ -12,7 +12,7 @@ from edgevision.bundle import MANIFEST, Bundle, read_bundle, verify_files, write
 from edgevision.errors import BundleError, EdgevisionError
 from edgevision.evaluation.predict import LOWEST_SCORE
 from edgevision.inference.base import Detector
-from edgevision.inference.onnx import OnnxDetector
+from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.selftest import golden_boxes, selftest
 
 _WEIGHTS = frozenset({".pt", ".pth"})
@@ -61,7 +61,8 @@ def write_thresholds(folder: Path, thresholds: Mapping[str, float]) -> Bundle:
     """
     bundle = read_bundle(folder)
     verify_files(bundle)
-    detector = OnnxDetector(bundle)
+    plain = _plain(bundle)
+    detector = OnnxDetector(bundle, plain)
     bad = [result for result in selftest(bundle, detector) if not result.ok]
     detector.close()
     if bad:
@@ -70,7 +71,7 @@ def write_thresholds(folder: Path, thresholds: Mapping[str, float]) -> Bundle:
     own = dict(bundle.manifest.thresholds)
     manifest = bundle.manifest.model_dump(mode="json", by_alias=True, exclude_unset=True)
     manifest["thresholds"] = {**own, **thresholds}
-    detector = OnnxDetector(bundle, thresholds={"default": 0.25, **own, **thresholds})
+    detector = OnnxDetector(bundle, plain, {"default": 0.25, **own, **thresholds})
     for item in manifest.get("golden", ()):
         item["boxes"] = golden_boxes(detector, bundle.path(item["file"]))
     detector.close()
@@ -83,6 +84,14 @@ def write_thresholds(folder: Path, thresholds: Mapping[str, float]) -> Bundle:
         return write_bundle(folder, manifest, files, replace=True, portable=False)
     except OSError as exc:
         raise BundleError(f"{folder}: the thresholds cannot be written: {exc.strerror or exc}") from exc
+
+
+def _plain(bundle: Bundle) -> OnnxSettings:
+    """The floats that everything else was made of, where they are there: golden pictures show what those see."""
+    there = any(
+        item.precision == "fp32" and (not item.targets or "cpu" in item.targets) for item in bundle.manifest.artefacts
+    )
+    return OnnxSettings(device="cpu", precision="fp32") if there else OnnxSettings()
 
 
 def _no_bundle(path: Path) -> str:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from edgevision.bundle import Bundle, Target, read_bundle
 from edgevision.cli.export import export
 from edgevision.errors import EdgevisionError, ExportError
+from edgevision.evaluation.model import write_thresholds
 from edgevision.export.making import artefacts
 from edgevision.export.places import places
 from edgevision.export.trial import Tried
@@ -174,3 +175,13 @@ def test_a_folder_that_is_no_bundle_is_told_before_the_work(small: Bundle, patch
     (tmp_path / "out").mkdir()
     said = refused(small.folder, "--out", tmp_path / "out", "--force", "--data", patches, "--split", "night")
     assert "exists already and is no bundle, so it is not replaced" in said
+
+
+def test_thresholds_that_are_written_later_keep_what_the_floats_see(
+    exported: tuple[Result, Bundle], tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(exported[1].folder, folder)
+    before = {item.file: item.boxes for item in read_bundle(folder).manifest.golden}
+    after = write_thresholds(folder, dict(exported[1].manifest.thresholds)).manifest.golden
+    assert {item.file: item.boxes for item in after} == before, "not what the 8 bits that are preferred see"
