@@ -20,6 +20,7 @@ from edgevision.inference.preprocess import single_batch
 from edgevision.types import Detections, Frame, FrameTime, Image, Letterbox
 
 _SAME_IOU = 0.5  # from this overlap on a box is another one's, however much it moved
+_NEAR = 0.1  # above its threshold a box may have come or gone because another precision rounds otherwise
 _ROOM = 1.5  # times what was seen: another processor rounds otherwise
 
 
@@ -160,6 +161,8 @@ def selftest(
 def tolerance(bundle: Bundle, detector: Detector) -> Tolerance:
     """How far the golden pictures come out otherwise with a detector that is known to be good, and some room.
 
+    A box far above its threshold that comes or goes widens nothing: the self-test refuses that.
+
     Args:
         bundle: The model.
         detector: Opened with low thresholds.
@@ -169,11 +172,18 @@ def tolerance(bundle: Bundle, detector: Detector) -> Tolerance:
         BackendError: The detector failed.
     """
     score, overlap = Tolerance().score, Tolerance().iou
+    floor = dict(zip(bundle.manifest.classes, bundle.thresholds(), strict=True))
     for item in bundle.manifest.golden:
         found = detect(detector, read_picture(bundle.path(item.file)))
+        gone, new = set(range(len(item.boxes))), set(range(len(found)))
         for index, at, same in _pairs(item, found, detector.classes, _SAME_IOU):
+            gone.discard(index)
+            new.discard(at)
             score = max(score, _ROOM * abs(float(found.score[at]) - item.boxes[index].score))
             overlap = min(overlap, 1 - _ROOM * (1 - same))
+        above = [item.boxes[index].score - floor[item.boxes[index].class_name] for index in gone]
+        above += [float(found.score[at]) - floor[detector.classes[found.label[at]]] for at in new]
+        score = max([score, *(_ROOM * value for value in above if value <= _NEAR)])
     return Tolerance(score=min(1.0, math.ceil(100 * score) / 100), iou=max(0.0, math.floor(100 * overlap) / 100))
 
 

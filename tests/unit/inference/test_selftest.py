@@ -15,7 +15,7 @@ from edgevision.bundle import Bundle, write_bundle
 from edgevision.errors import ImageError
 from edgevision.inference.base import InputSpec
 from edgevision.inference.scripted import ScriptedDetector
-from edgevision.inference.selftest import golden_boxes, read_picture, selftest
+from edgevision.inference.selftest import golden_boxes, read_picture, selftest, tolerance
 from edgevision.types import Detections
 
 Row = tuple[str, tuple[float, float, float, float], float]
@@ -112,3 +112,18 @@ def test_a_box_over_a_lowered_threshold_is_not_new(tmp_path: Path) -> None:
     low = bundle.thresholds()[COLOURS.index("blue")] - 0.1
     (result,) = selftest(bundle, _detector([("red", A, 0.9), ("blue", B, low)]), {"blue": low - 0.1})
     assert result.ok
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        ([("red", A, 0.9)], 0.02),
+        ([("red", A, 0.8)], 0.15),
+        ([("red", A, 0.9), ("blue", B, 0.55)], 0.08),  # it came, just above the threshold of 0.5
+        ([("red", A, 0.9), ("blue", B, 0.45)], 0.02),
+        ([("red", A, 0.9), ("blue", B, 0.7)], 0.02),  # that is no matter of rounding
+        ([], 0.02),
+    ],
+)
+def test_what_a_good_detector_shows_is_tolerated(tmp_path: Path, found: list[Row], wanted: float) -> None:
+    assert tolerance(_bundle(tmp_path, ("red", A, 0.9)), _detector(found)).score == pytest.approx(wanted)
