@@ -41,6 +41,7 @@ class Faults:
         self.kept_graphs = 0
         self.timings_of_another = False
         self.loading = ""
+        self.shapes = False
         self.pinned_left: int | None = None
         self.device: dict[int, int] = {}
 
@@ -271,6 +272,8 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
             return shape[0] <= self._engine.most
 
         def infer_shapes(self) -> list[str]:
+            if faults.shapes:
+                raise RuntimeError("shape inference")
             return [] if self._shape else [self._engine.input.name]
 
         def get_tensor_shape(self, name: str) -> tuple[int, ...]:

@@ -55,7 +55,8 @@ class AutoBackend:
         thresholds: Scores by class name that go before the bundle's.
 
     Raises:
-        BackendError: Nothing that is installed runs the bundle.
+        BackendError: Nothing that is installed runs the bundle, or what was chosen does not run any more; that is
+            forgotten, so that the next start begins with a stand-in again instead of waiting for a trial.
     """
 
     Settings = AutoSettings
@@ -68,7 +69,8 @@ class AutoBackend:
                 try:
                     return choice.open()
                 except BackendError as exc:
-                    log.warning("backend.choice_failed", choice=_name(choice), reason=str(exc))
+                    if _forgotten(file):
+                        raise BackendError(f"{_name(choice)} was the fastest and does not run: {exc}") from exc
         chosen, detector = _trial(bundle, list(_choices(bundle, settings, thresholds)), thresholds)
         _remember(file, chosen)
         return detector
@@ -168,6 +170,15 @@ def _remembered(file: Path) -> str:
     except (OSError, ValueError):
         return ""
     return str(document.get("choice", "")) if isinstance(document, dict) else ""
+
+
+def _forgotten(file: Path) -> bool:
+    """Whether a choice could be removed; on a disk that is only read it would come back for ever."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def _remember(file: Path, choice: str) -> None:

@@ -69,9 +69,9 @@ class OpenVinoDetector(BundleDetector):
 
 
 def _driver() -> Any:  # noqa: ANN401 - a module
-    """``inference.ov``, loaded when a model is."""
+    """``inference.ov``, loaded when a model is; a broken installation raises more than ``ImportError``."""
     try:
         return import_module("edgevision.inference.ov")
-    except ImportError as exc:
+    except (ImportError, OSError, AttributeError) as exc:
         reason = re.sub(r"\s+", " ", str(exc))
         raise BackendError(f"OpenVINO is not usable ({reason}); install edgevision[openvino]") from exc

@@ -280,7 +280,11 @@ class Session:
     def _set_shape(self, shape: tuple[int, ...]) -> None:
         if not self._context.set_input_shape(self._input, tuple(shape)):
             raise self._log.told(f"{self._name}: the engine does not take {tuple(shape)}")
-        if missing := self._context.infer_shapes():
+        try:
+            missing = self._context.infer_shapes()
+        except RuntimeError as exc:
+            raise self._log.told(f"{self._name}: the engine does not take {tuple(shape)}") from exc
+        if missing:
             raise BackendError(f"{self._name}: the engine lacks the shape of {', '.join(missing)}")
 
     def _now(self, item: str) -> tuple[int, ...]:

@@ -135,3 +135,19 @@ def test_an_onnx_runtime_whose_libraries_are_missing_is_no_choice(
     monkeypatch.delattr("edgevision.inference.ort", raising=False)
     monkeypatch.setitem(sys.modules, "edgevision.inference.ort", None)
     assert not [choice for choice in choices(colour_bundle(tmp_path)) if choice.backend.startswith("onnx")]
+
+
+def test_a_choice_that_does_not_run_any_more_is_forgotten_without_a_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> BundleDetector:
+        raise BackendError("its library is gone")
+
+    bundle = colour_bundle(tmp_path)
+    AutoBackend(bundle, settings(tmp_path)).close()
+    for name in ("OnnxDetector", "OpenVinoDetector"):
+        monkeypatch.setattr(f"edgevision.inference.choices.{name}", broken)
+    with pytest.raises(BackendError, match="was the fastest and does not run: its library is gone"):
+        AutoBackend(bundle, settings(tmp_path))
+    assert kept(tmp_path) == []
+    assert AutoBackend.stand_in(bundle, settings(tmp_path)) is not None

@@ -183,6 +183,12 @@ def test_an_engine_that_fails_in_mid_run(faults: Faults, tmp_path: Path) -> None
         detector.infer(pictures(1))
 
 
+def test_shapes_that_do_not_fit_are_our_error(faults: Faults, tmp_path: Path) -> None:
+    faults.shapes = True
+    with pytest.raises(BackendError, match="the engine does not take"):
+        TensorRtDetector(colour_bundle(tmp_path), settings(tmp_path))
+
+
 def test_without_tensorrt_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="TensorRT is not usable"):
         TensorRtDetector(colour_bundle(tmp_path), settings(tmp_path))
