@@ -8,6 +8,7 @@ import json
 import os
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 MOST_BYTES = 4 * 2**30  # of all engines; the one that was not used for longest goes first
 _TIMINGS = "timings.cache"
+_ASIDE = ".writing-"
+_LEFT_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ class Engines:
         if not keys:
             raise BackendError(f"{self.folder}: there is no engine to export")
         try:
-            with tempfile.NamedTemporaryFile(dir=archive.parent, prefix=".writing-", delete=False) as aside:
+            with tempfile.NamedTemporaryFile(dir=archive.parent, prefix=_ASIDE, delete=False) as aside:
                 try:
                     with tarfile.open(fileobj=aside, mode="w") as tar:
                         for key in keys:
@@ -193,7 +196,7 @@ class Engines:
     def _write(self, file: Path, content: bytes) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".writing-", delete=False) as aside:
+            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=_ASIDE, delete=False) as aside:
                 try:
                     aside.write(content)
                     aside.flush()
@@ -217,6 +220,10 @@ class Engines:
             yield
 
     def _forget_old(self, keep: Key) -> None:
+        for file in self.folder.glob(f"{_ASIDE}*"):
+            with suppress(OSError):
+                if time.time() - file.stat().st_mtime > _LEFT_S:  # of a process that was ended in the middle
+                    file.unlink()
         room = self._most_bytes
         for place, (key, size) in enumerate(self.listed()):
             room -= size

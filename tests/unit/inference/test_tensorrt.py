@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import threading
 from pathlib import Path
 
@@ -305,6 +306,15 @@ def test_a_full_disk_costs_the_next_start_time_and_nothing_else(
     assert engines.get(key(), lambda _: (b"engine", b"")) == b"engine"
     assert not engines.has(key())
     assert not list(tmp_path.glob(".writing-*"))
+
+
+def test_what_a_power_cut_left_is_removed(tmp_path: Path) -> None:
+    left, fresh = tmp_path / ".writing-old", tmp_path / ".writing-new"
+    for file in (left, fresh):
+        file.write_bytes(b"half an engine")
+    os.utime(left, (0, 0))
+    Engines(tmp_path).get(key(), lambda _: (b"engine", b""))
+    assert (left.exists(), fresh.exists()) == (False, True)
 
 
 def test_engines_travel_between_boxes_of_one_kind(tmp_path: Path, faults: Faults) -> None:
