@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edgevision.datasets.base import DataSet, Sample
-from edgevision.training.bundling import _golden_files
+from edgevision.training.bundling import golden_files
 from edgevision.training.settings import JudgeSettings
 
 BOX = np.array([[10, 10, 20, 20]], np.float32)
@@ -20,9 +20,9 @@ def test_golden_pictures_show_every_class_and_only_what_may_be_given_away() -> N
 
     samples = (shows("a.png", 0, 0, 0), shows("b.png", 0), shows("c.png", 1), shows("secret.png", 2), shows("d.png"))
     data = DataSet(("x", "y", "z"), samples)
-    chosen = _golden_files(data, JudgeSettings(golden=2))
+    chosen = golden_files(data, JudgeSettings(golden=2))
     assert sorted(chosen) == ["golden/0.png", "golden/1.png"]
     assert len({file.name for file in chosen.values()} & {"a.png", "c.png", "secret.png"}) == 2
-    open_ones = _golden_files(data, JudgeSettings(golden=10, golden_pattern="?.png"))
+    open_ones = golden_files(data, JudgeSettings(golden=10, golden_pattern="?.png"))
     assert {file.name for file in open_ones.values()} == {"a.png", "b.png", "c.png", "d.png"}
-    assert _golden_files(data, JudgeSettings(golden=0)) == {}
+    assert golden_files(data, JudgeSettings(golden=0)) == {}
