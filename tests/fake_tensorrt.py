@@ -10,6 +10,7 @@ import ctypes
 import enum
 import sys
 import threading
+from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -55,7 +56,7 @@ def install(monkeypatch: pytest.MonkeyPatch, version: int) -> Faults:
     modules = {"cuda": package, "cuda.bindings": bindings, "cuda.bindings.runtime": runtime}
     for name, module in {**modules, "tensorrt": _tensorrt(faults, version)}.items():
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr("edgevision.inference.tensorrt._VERSIONS", ())  # whatever this machine has
+    monkeypatch.setattr("edgevision.inference.drivers._KIND", ())  # whatever this machine has
     for name in ("trt", "cuda"):  # ours import these when they are next imported, and are gone after the test
         monkeypatch.setitem(sys.modules, f"edgevision.inference.{name}", ModuleType(name))
         del sys.modules[f"edgevision.inference.{name}"]
@@ -144,6 +145,7 @@ def _cuda(faults: Faults) -> Any:  # noqa: C901 - a module in one place
 def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in one place
     module: Any = ModuleType("tensorrt")
     module.__version__ = {10: "10.3.0", 11: "11.1.0"}[version]
+    module.__spec__ = ModuleSpec("tensorrt", None)  # so that it can be looked for
 
     class Severity(enum.IntEnum):
         INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)

@@ -52,6 +52,16 @@ def write_colour_model(
     return path
 
 
+def strange_model() -> bytes:
+    """A graph with an operator that no runtime has."""
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("a", "b")]
+    graph = helper.make_graph([helper.make_node("NoSuchOperator", ["a"], ["b"])], "bad", ports[:1], ports[1:])
+    content: bytes = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    ).SerializeToString()
+    return content
+
+
 def colour_manifest(**changes: object) -> dict[str, Any]:
     """A manifest that fits ``write_colour_model``'s defaults."""
     return {

@@ -53,8 +53,7 @@ def export(  # noqa: PLR0913 - one a command-line option
     from edgevision.export.origin import origin_of
     from edgevision.export.run import Request
     from edgevision.export.run import export as run
-    from edgevision.training.base import Watcher
-    from edgevision.training.run import Steps
+    from edgevision.training.base import Told
 
     console = Console(stderr=as_json, highlight=False)
     request = Request(
@@ -70,8 +69,7 @@ def export(  # noqa: PLR0913 - one a command-line option
     with TemporaryDirectory(prefix="edgevision-") as room:
         origin = origin_of(weights, Path(room), trust=trust)
         labelled = _data(origin, data, format_, columns)
-        steps = Steps(console.print, counted, Watcher(lambda _: None, lambda _: None))
-        done = run(origin, labelled, request, out, steps, replace=force)
+        done = run(origin, labelled, request, out, Told(console.print, counted), replace=force)
     if as_json:
         typer.echo(json.dumps(_document(done)))
     else:

@@ -78,7 +78,7 @@ class Loading:
         stand_in = getattr(self._backend_of(wanted.kind), "stand_in", lambda *_: None)(self._bundle, wanted)  # type: ignore[attr-defined]
         if stand_in is None:
             return self._ready(wanted)
-        log.info("model.stand_in", model=self._name, until="the engine is built")
+        log.info("model.stand_in", model=self._name, until="the better one is ready")
         first = self._ready(stand_in)
         after_first = wanted.kind == AUTO  # type: ignore[attr-defined]  # a trial is in no hurry
         return Handover(first, lambda: self._later(first), after_first=after_first)

@@ -127,9 +127,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
         yield inner
         inner.replace(folder)
     except OSError as exc:
-        where = (
-            folder if exc.filename2 else exc.filename or folder
-        )  # two where copying ends: that is no fault of the first
+        copying = exc.filename2 is not None  # which ended in the second: that is no fault of the first
+        where = folder if copying else exc.filename or folder
         raise DatasetError(f"{where}: cannot be read or written: {exc.strerror or exc}") from exc
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

@@ -85,7 +85,9 @@ def predict(detector: Detector, data: DataSet, *, advance: Advance | None = None
         unreadable += [image for _, image in chunk if isinstance(image, Finding)]
         broken.update(sample.part for sample, image in chunk if isinstance(image, Finding))
         if good:
-            answers = detector.infer(single_batch([_frame(*item) for item in good], detector.input))
+            answers = detector.infer(
+                single_batch([frame_of(sample.file, image) for sample, image in good], detector.input)
+            )
             for (sample, image), answer in zip(good, answers, strict=True):
                 cut = _cut(sample)
                 lost += len(sample) - len(cut)
@@ -161,9 +163,10 @@ def _cut(sample: Sample) -> Sample:
     return replace(sample, xyxy=xyxy[stay], label=sample.label[stay], origins=origins)
 
 
-def _frame(sample: Sample, image: Image) -> Frame:
+def frame_of(file: Path, image: Image) -> Frame:
+    """A picture as the runtime's pre-processing takes it."""
     time = FrameTime(datetime.fromtimestamp(0, timezone.utc), 0.0, "file")
-    return Frame("evaluation", 0, time, ArrayPixels(image), name=str(sample.file))
+    return Frame("evaluation", 0, time, ArrayPixels(image), name=str(file))
 
 
 def _read_ahead(samples: Sequence[Sample]) -> Iterator[tuple[Sample, Image | Finding]]:

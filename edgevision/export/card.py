@@ -50,11 +50,10 @@ def sentences(artefact: Artefact) -> list[str]:
         if check.outcome == "not decidable"
     ]
     said = [f"{artefact.how}." if artefact.content is not None else f"refused. {artefact.how}."]
-    if artefact.content is not None and any(item.for_others for item in artefact.tried):
-        devices = " and ".join(artefact.kind.targets)
-        said.append(
-            f"* its numbers by ONNX Runtime on a CPU, since there is no {devices} here: judge it on the device too."
-        )
+    tried = {item.target for item in artefact.tried if not item.for_others}
+    if artefact.content is not None and (absent := [name for name in artefact.kind.targets if name not in tried]):
+        star = "* its numbers in ONNX Runtime on a CPU; " if any(item.for_others for item in artefact.tried) else ""
+        said.append(f"{star}not tried on {' and '.join(absent)}, which is not here: judge it on the device too.")
     said += [f"not offered on {reason}." for reason in artefact.reasons]
     said += [f"not decidable: {words}." for words in undecided]
     return said

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import get_args
 
 from edgevision.bundle import Target
 from edgevision.errors import ExportError
+from edgevision.evaluation.predict import frame_of
 from edgevision.export.half import half_graph
 from edgevision.export.kinds import FP32, Kind
 from edgevision.export.quantize import Quantiser, Scheme
@@ -20,8 +20,6 @@ from edgevision.export.units import Unit
 from edgevision.inference.base import Batch, InputSpec
 from edgevision.inference.preprocess import single_batch
 from edgevision.sources.images import read_image
-from edgevision.sources.media import ArrayPixels
-from edgevision.types import Frame, FrameTime
 
 KEPT_SHARES = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5)  # of the units, the most sensitive ones, that stay in 32 bits
 LOOKED_AT = 16  # pictures, for the sensitivity
@@ -105,6 +103,8 @@ def _eight_bits(trial: Trial, kind: Kind, scheme: Scheme, quantiser: Quantiser, 
             with trial.steps.bar(f"{kind.name}, sensitivity", len(quantiser.units)) as advance:
                 order = by_sensitivity(quantiser, scheme, trial.manifest, trial.places[0], looked_at, advance)
         keep = order[: math.ceil(share * len(quantiser.units))]
+        if len(keep) == len(quantiser.units):
+            break  # of one unit, say: nothing would be held in 8 bits
         made.append(_judged(trial, kind, quantiser.graph(scheme, keep), _how(keep, len(quantiser.units))))
         failed = [item for item in made[-1].tried if item.judgement.outcome == "failed"]
         if not failed:
@@ -128,5 +128,4 @@ def _reason(item: Tried) -> str:
 
 def _batch(file: Path, spec: InputSpec) -> Batch:
     """A picture as the runtime feeds it."""
-    time = FrameTime(datetime.fromtimestamp(0, timezone.utc), 0.0, "file")
-    return single_batch([Frame("calibration", 0, time, ArrayPixels(read_image(file)), name=str(file))], spec)
+    return single_batch([frame_of(file, read_image(file))], spec)

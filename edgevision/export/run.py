@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgevision.bundle import MANIFEST, Bundle, Precision, Tolerance, write_bundle
 from edgevision.datasets.base import DataSet
-from edgevision.errors import ExportError
+from edgevision.errors import BackendError, ExportError
 from edgevision.evaluation.operating import choose_for_f1
 from edgevision.evaluation.parts import parts_of, templates_as_good
-from edgevision.evaluation.predict import LOWEST_SCORE, predict
+from edgevision.evaluation.predict import predict
 from edgevision.evaluation.splits import split_of
 from edgevision.export.calibration import Calibration, calibration
 from edgevision.export.card import gate_document, with_gate
+from edgevision.export.drafts import LOW, draft
 from edgevision.export.gate import Budget
 from edgevision.export.kinds import FP32, PREFERRED, kinds_of
 from edgevision.export.making import Artefact, artefacts
 from edgevision.export.origin import Origin
-from edgevision.export.places import draft, places
 from edgevision.export.source import source_graph
 from edgevision.export.trial import Trial
 from edgevision.inference.base import InputSpec
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+from edgevision.inference.places import Place, places
 from edgevision.inference.selftest import golden_boxes, tolerance
+from edgevision.training.base import Told
 from edgevision.training.bundling import golden_files
-from edgevision.training.run import Steps
 from edgevision.training.settings import JudgeSettings
 
 CARD = "MODEL_CARD.md"
@@ -80,7 +81,7 @@ class Exported:
     warnings: tuple[str, ...]
 
 
-def export(origin: Origin, data: DataSet, request: Request, out: Path, steps: Steps, *, replace: bool) -> Exported:
+def export(origin: Origin, data: DataSet, request: Request, out: Path, steps: Told, *, replace: bool) -> Exported:
     """Make, try and write.
 
     Args:
@@ -112,7 +113,7 @@ def export(origin: Origin, data: DataSet, request: Request, out: Path, steps: St
     return Exported(bundle, tuple(done), trial, request.split, chosen.warnings)
 
 
-def _calibration(data: DataSet, judged: DataSet, request: Request, steps: Steps) -> Calibration:
+def _calibration(data: DataSet, judged: DataSet, request: Request, steps: Told) -> Calibration:
     if "int8" not in request.precisions:
         return Calibration((), ())
     steps.say("looking at the pictures to calibrate on")
@@ -122,15 +123,14 @@ def _calibration(data: DataSet, judged: DataSet, request: Request, steps: Steps)
     return found
 
 
-def _trial(origin: Origin, judged: DataSet, request: Request, steps: Steps) -> Trial:
+def _trial(origin: Origin, judged: DataSet, request: Request, steps: Told) -> Trial:
     """Run what was trained over the pictures; where only a graph is there, that is what was trained."""
-    low = {"default": LOWEST_SCORE}
     named = {"name": request.name} | ({"version": request.version} if request.version else {})
     before = {**origin.manifest, **named}
     with draft(before, origin.content) as bundle:
         spec = bundle.manifest.input
         reference = (
-            origin.trained(bundle, low) if origin.trained else OnnxDetector(bundle, OnnxSettings(device="cpu"), low)
+            origin.trained(bundle, LOW) if origin.trained else OnnxDetector(bundle, OnnxSettings(device="cpu"), LOW)
         )
         with steps.bar("what was trained", len(judged)) as advance:
             trained = predict(reference, judged, advance=advance)
@@ -143,8 +143,20 @@ def _trial(origin: Origin, judged: DataSet, request: Request, steps: Steps) -> T
         steps.say(f"thresholds: {point.how}")
     manifest["thresholds"] = thresholds
     source = source_graph(origin.content, spec)
-    judged_on = trained.data
-    return Trial(manifest, judged_on, thresholds, trained, source, places(), request.budget, request.defects, steps)
+    here = tuple(_usable(manifest, source, steps))
+    return Trial(manifest, trained.data, thresholds, trained, source, here, request.budget, request.defects, steps)
+
+
+def _usable(manifest: Mapping[str, Any], source: bytes, steps: Told) -> Iterator[Place]:
+    """Places that run the 32-bit graph: what is installed need not have its device here."""
+    with draft(manifest, source) as bundle:
+        for place in places():
+            try:
+                place.open(bundle, thresholds=LOW).close()
+            except BackendError as exc:
+                steps.say(f"not tried on {place.name}: {exc}")
+            else:
+                yield place
 
 
 def _spec(trial: Trial) -> InputSpec:
@@ -206,7 +218,7 @@ def _entry(item: Artefact, alone: Bundle, trial: Trial) -> dict[str, Any]:
     limits = []
     for place in trial.places:
         if any(tried.offered and tried.place == place.name for tried in item.tried):
-            detector = place.open(alone)
+            detector = place.open(alone, thresholds=LOW)
             limits.append(tolerance(alone, detector))
             detector.close()
     widest = Tolerance(score=max(one.score for one in limits), iou=min(one.iou for one in limits))

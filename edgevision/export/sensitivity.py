@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edgevision.evaluation.agreement import agreement
-from edgevision.export.places import Place, draft
+from edgevision.export.drafts import LOW, draft
 from edgevision.export.quantize import Quantiser, Scheme
 from edgevision.export.units import Unit
 from edgevision.inference.base import Batch
+from edgevision.inference.places import Place
 from edgevision.types import Detections
 
 LOWEST_SCORE = 0.05  # what lies below makes no difference to anybody
@@ -46,7 +47,7 @@ def by_sensitivity(
 
 def _answers(manifest: Mapping[str, Any], content: bytes, place: Place, batches: Sequence[Batch]) -> list[Detections]:
     with draft(manifest, content) as bundle:
-        detector = place.open(bundle)
+        detector = place.open(bundle, thresholds=LOW)
         found = [item for batch in batches for item in detector.infer(batch)]
         detector.close()
     return [item[item.score >= LOWEST_SCORE] for item in found]

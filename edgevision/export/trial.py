@@ -9,13 +9,15 @@ from typing import Any
 from edgevision.bundle import Target
 from edgevision.datasets.base import DataSet
 from edgevision.evaluation.predict import Predictions, predict
+from edgevision.export.drafts import LOW, draft
 from edgevision.export.gate import Budget, Judgement, judge_artefact
 from edgevision.export.kinds import FP32, Kind
-from edgevision.export.latency import latencies_ms
-from edgevision.export.places import Place, draft
 from edgevision.inference.base import Detector
-from edgevision.training.run import Steps
+from edgevision.inference.bench import speeds
+from edgevision.inference.places import Place
+from edgevision.training.base import Told
 
+ROUNDS = 25  # of one picture each, for the latency
 SLOWER = 1.02  # times the 32-bit graph, from which on an artefact is slower
 
 
@@ -74,7 +76,7 @@ class Trial:
     places: Sequence[Place]
     budget: Budget
     defects: tuple[str, ...] | None
-    steps: Steps
+    steps: Told
 
     def of(self, kind: Kind, content: bytes) -> list[Tried]:
         """Try an artefact wherever it is meant for; what is not here is stood in for by the reference."""
@@ -83,9 +85,9 @@ class Trial:
 
     def _at(self, place: Place, kind: Kind, content: bytes, *, for_others: bool) -> Tried:
         with draft(self.manifest, content, kind.precision) as bundle, draft(self.manifest, self.source) as before:
-            detector, plain = place.open(bundle), place.open(before)
+            detector, plain = (place.open(item, thresholds=LOW) for item in (bundle, before))
             found = self._predicted(detector, f"{kind.name}, {place.name}")
-            mine, other = latencies_ms([detector, plain])
+            mine, other = (speed.p50_ms for speed in speeds([detector, plain], (), ROUNDS))
             if kind == FP32:
                 other = mine
             detector.close()

@@ -20,6 +20,7 @@ from edgevision.errors import BackendError
 from edgevision.inference.bench import speeds
 from edgevision.inference.bundled import BundleDetector
 from edgevision.inference.choices import Choice, choices
+from edgevision.inference.drivers import this_machine
 from edgevision.inference.onnx import OnnxSettings
 from edgevision.inference.selftest import selftest
 from edgevision.inference.tensorrt import TensorRtDetector, TensorRtSettings
@@ -29,7 +30,6 @@ log = structlog.get_logger(__name__)
 AUTO: Final = "auto"
 _ROUNDS = 20
 _DRIVERS = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt")
-_MACHINE = (Path("/proc/driver/nvidia/version"), Path("/proc/device-tree/model"), Path("/etc/nv_tegra_release"))
 
 
 class AutoSettings(Settings):
@@ -146,8 +146,7 @@ def _name(choice: Choice) -> str:
 
 def _file(bundle: Bundle, settings: AutoSettings) -> Path:
     """Named by all that a choice depends on: the bundle, the machine, and what runs models on it."""
-    said = [file.read_text(errors="replace") for file in _MACHINE if file.is_file()]
-    parts = [bundle.digest, str(settings.threads), platform.machine(), _processor(), *said]
+    parts = [bundle.digest, str(settings.threads), platform.machine(), _processor(), *this_machine()]
     for name in _DRIVERS:
         try:
             parts.append(f"{name} {metadata.version(name)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from edgevision.bundle import Artefact, Bundle, Precision, Target
 from edgevision.config.settings import Settings
 from edgevision.errors import BackendError
 from edgevision.inference.bundled import BundleDetector
+from edgevision.inference.drivers import driver, this_machine
 
 if TYPE_CHECKING:
     from edgevision.inference import ort
@@ -84,9 +85,7 @@ def engine_key(item: Artefact, version: str, max_batch: int) -> str:
         version: Version of ONNX Runtime.
         max_batch: Largest batch.
     """
-    files = [Path("/proc/driver/nvidia/version"), Path("/proc/device-tree/model"), Path("/etc/nv_tegra_release")]
-    files += sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    machine = [file.read_text(errors="replace") for file in files if file.is_file()]
+    machine = this_machine()
     try:
         machine.append(metadata.version("tensorrt"))
     except metadata.PackageNotFoundError:
@@ -96,12 +95,9 @@ def engine_key(item: Artefact, version: str, max_batch: int) -> str:
 
 
 def _driver() -> Any:  # noqa: ANN401 - a module
-    """``inference.ort``, loaded when a model is: a Jetson with TensorRT alone has no ONNX Runtime."""
-    try:
-        return import_module("edgevision.inference.ort")
-    except ImportError as exc:
-        msg = f"ONNX Runtime is not usable ({exc}); install edgevision[cpu], or edgevision[gpu] for CUDA and TensorRT"
-        raise BackendError(msg) from exc
+    """``inference.ort``: a Jetson with TensorRT alone has no ONNX Runtime."""
+    remedy = "install edgevision[cpu], or edgevision[gpu] for CUDA and TensorRT"
+    return driver("edgevision.inference.ort", "ONNX Runtime", remedy)
 
 
 def _open(bundle: Bundle, settings: OnnxSettings) -> tuple[Artefact, ort.Session, Target]:
@@ -117,15 +113,15 @@ def _open(bundle: Bundle, settings: OnnxSettings) -> tuple[Artefact, ort.Session
 
 
 def _open_on(bundle: Bundle, settings: OnnxSettings, target: Target) -> tuple[Artefact, ort.Session]:
-    driver = _driver()
+    runtime = _driver()
     item = bundle.artefact(target, settings.precision)
     cache = None
     if target == "tensorrt":
         cache = _engine_folder(bundle, settings)
         cache.mkdir(parents=True, exist_ok=True)
         log.info("engine.cache", model=bundle.model_ref, folder=str(cache), built=any(cache.glob("*.engine")))
-    placement = driver.Placement(target, settings.threads, item.precision, cache)
-    return item, driver.Session(f"{bundle.model_ref} ({item.file})", bundle.load(item), placement)
+    placement = runtime.Placement(target, settings.threads, item.precision, cache)
+    return item, runtime.Session(f"{bundle.model_ref} ({item.file})", bundle.load(item), placement)
 
 
 def _engine_folder(bundle: Bundle, settings: OnnxSettings) -> Path:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import structlog
@@ -12,8 +10,8 @@ from pydantic import Field
 
 from edgevision.bundle import Bundle, Precision
 from edgevision.config.settings import Settings
-from edgevision.errors import BackendError
 from edgevision.inference.bundled import BundleDetector
+from edgevision.inference.drivers import driver
 
 if TYPE_CHECKING:
     from edgevision.inference import ov
@@ -60,18 +58,13 @@ class OpenVinoDetector(BundleDetector):
         self, bundle: Bundle, settings: OpenVinoSettings | None = None, thresholds: Mapping[str, float] | None = None
     ) -> None:
         settings = settings or OpenVinoSettings(kind="openvino")
-        driver = _driver()
+        runtime = _driver()
         item = bundle.artefact("openvino", settings.precision)
-        placement = driver.Placement(settings.device.upper(), settings.threads, settings.hint, settings.compute)
-        session: ov.Session = driver.Session(f"{bundle.model_ref} ({item.file})", bundle.load(item), placement)
+        placement = runtime.Placement(settings.device.upper(), settings.threads, settings.hint, settings.compute)
+        session: ov.Session = runtime.Session(f"{bundle.model_ref} ({item.file})", bundle.load(item), placement)
         super().__init__(bundle, item, session, settings.max_batch, settings.device, thresholds)
         log.debug("openvino.opened", model=bundle.model_ref, device=settings.device, compute=session.precision)
 
 
 def _driver() -> Any:  # noqa: ANN401 - a module
-    """``inference.ov``, loaded when a model is; a broken installation raises more than ``ImportError``."""
-    try:
-        return import_module("edgevision.inference.ov")
-    except (ImportError, OSError, AttributeError) as exc:
-        reason = re.sub(r"\s+", " ", str(exc))
-        raise BackendError(f"OpenVINO is not usable ({reason}); install edgevision[openvino]") from exc
+    return driver("edgevision.inference.ov", "OpenVINO", "install edgevision[openvino]")

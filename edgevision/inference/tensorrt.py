@@ -5,9 +5,7 @@ It has not run on a GPU yet; ``make test-gpu`` runs it there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,6 +17,7 @@ from edgevision.bundle import Artefact, Bundle, Precision
 from edgevision.config.settings import Settings
 from edgevision.errors import BackendError
 from edgevision.inference.bundled import BundleDetector
+from edgevision.inference.drivers import driver, kind_of_machine
 from edgevision.inference.engines import Engines, Key
 from edgevision.inference.onnx import OnnxSettings
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_VERSIONS = (Path("/proc/driver/nvidia/version"), Path("/etc/nv_tegra_release"))
+_REMEDY = "see docs/guides/export.md"
 _MIB = 2**20
 
 
@@ -71,27 +70,27 @@ class TensorRtDetector(BundleDetector):
         self, bundle: Bundle, settings: TensorRtSettings | None = None, thresholds: Mapping[str, float] | None = None
     ) -> None:
         settings = settings or TensorRtSettings(kind="tensorrt")
-        driver, item = _driver(), bundle.artefact("tensorrt", settings.precision)
+        runtime, item = _driver(), bundle.artefact("tensorrt", settings.precision)
         engines = _engines(settings)
         device = _cuda().Device(settings.gpu)
-        key = _key(driver, device, item, settings)
+        key = _key(runtime, device, item, settings)
         name = f"{bundle.model_ref} ({item.file})"
 
         def build(timings: bytes) -> tuple[bytes, bytes]:
             _room(device, settings)
             log.info("engine.building", model=bundle.model_ref, file=item.file, gpu=device.name)
-            plan = driver.Plan(name, item.precision, settings.max_batch, level=settings.level)
-            made: tuple[bytes, bytes] = driver.build(bundle.load(item), plan, timings, _Told(bundle.model_ref))
+            plan = runtime.Plan(name, item.precision, settings.max_batch, level=settings.level)
+            made: tuple[bytes, bytes] = runtime.build(bundle.load(item), plan, timings, _Told(bundle.model_ref))
             log.info("engine.built", model=bundle.model_ref, file=item.file, bytes=len(made[0]))
             return made
 
         engine = engines.get(key, build)
         try:
-            self._engine: trt.Session = driver.Session(name, engine, settings.gpu)
-        except driver.EngineRefused as exc:
+            self._engine: trt.Session = runtime.Session(name, engine, settings.gpu)
+        except runtime.EngineRefused as exc:
             engines.forget(key)  # truncated, or another device's under our name: the next build is right
             log.warning("engine.refused", model=bundle.model_ref, reason=str(exc))
-            self._engine = driver.Session(name, engines.get(key, build), settings.gpu)
+            self._engine = runtime.Session(name, engines.get(key, build), settings.gpu)
         super().__init__(bundle, item, self._engine, settings.max_batch, "cuda", thresholds)
 
     @staticmethod
@@ -130,9 +129,9 @@ def fits(key: Key, gpu: int = 0) -> bool:
     Raises:
         BackendError: TensorRT or CUDA is missing.
     """
-    driver, device = _driver(), _cuda().Device(gpu)
+    runtime, device = _driver(), _cuda().Device(gpu)
     return (key.tensorrt, key.gpu, key.capability, key.driver) == (
-        driver.VERSION,
+        runtime.VERSION,
         device.name,
         device.capability,
         _system(),
@@ -143,15 +142,14 @@ def _engines(settings: TensorRtSettings) -> Engines:
     return Engines(settings.cache_dir, settings.cache_mb * _MIB)
 
 
-def _key(driver: Any, device: cuda.Device, item: Artefact, settings: TensorRtSettings) -> Key:  # noqa: ANN401 - a module
-    facts = (driver.VERSION, device.name, device.capability, _system(), settings.level)
+def _key(runtime: Any, device: cuda.Device, item: Artefact, settings: TensorRtSettings) -> Key:  # noqa: ANN401 - a module
+    facts = (runtime.VERSION, device.name, device.capability, _system(), settings.level)
     return Key(item.sha256, item.precision, settings.max_batch, *facts)
 
 
 def _system() -> str:
     """What the driver, or the Jetson's system, says of its version."""
-    said = [file.read_text(errors="replace") for file in _VERSIONS if file.is_file()]
-    return " ".join(" ".join(said).split())
+    return " ".join(" ".join(kind_of_machine()).split())
 
 
 def _room(device: cuda.Device, settings: TensorRtSettings) -> None:
@@ -164,17 +162,8 @@ def _room(device: cuda.Device, settings: TensorRtSettings) -> None:
 
 
 def _driver() -> Any:  # noqa: ANN401 - a module
-    """``inference.trt``, loaded when a model is; a broken installation raises more than ``ImportError``."""
-    return _loaded("edgevision.inference.trt", "TensorRT")
+    return driver("edgevision.inference.trt", "TensorRT", _REMEDY)
 
 
 def _cuda() -> Any:  # noqa: ANN401 - a module
-    return _loaded("edgevision.inference.cuda", "CUDA")
-
-
-def _loaded(module: str, what: str) -> Any:  # noqa: ANN401 - a module
-    try:
-        return import_module(module)
-    except (ImportError, OSError, AttributeError) as exc:
-        reason = re.sub(r"\s+", " ", str(exc))
-        raise BackendError(f"{what} is not usable ({reason}); see docs/guides/export.md") from exc
+    return driver("edgevision.inference.cuda", "CUDA", _REMEDY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,6 +57,19 @@ class Watcher:
 
     progress: Callable[[Progress], None]
     epoch: Callable[[Epoch], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told about long work.
+
+    Attributes:
+        say: A sentence for a person.
+        bar: Makes a bar over so many things; entering it gives what to call with the number done.
+    """
+
+    say: Callable[[str], None]
+    bar: Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True, slots=True)

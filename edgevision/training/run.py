@@ -11,8 +11,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
@@ -26,7 +24,7 @@ from edgevision.datasets.check import CheckSettings, check, files_to_read
 from edgevision.datasets.fingerprint import fingerprint
 from edgevision.datasets.settings import load_data
 from edgevision.errors import TrainingError
-from edgevision.training.base import Build, Trainer, Watcher
+from edgevision.training.base import Build, Told, Trainer, Watcher
 from edgevision.training.curves import plot_curves, read_curves
 from edgevision.training.folder import RUN, SETTINGS, TRAINED, new_run, old_run, read_json, write_json
 from edgevision.training.settings import TrainSettings
@@ -42,17 +40,13 @@ _LIBRARIES = ("torch", "torchvision", "ultralytics", "albumentations", "numpy", 
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(Told):
     """Who is told about a run.
 
     Attributes:
-        say: A sentence for a person.
-        bar: Makes a bar over so many pictures; entering it gives what to call with the number done.
         watcher: Told about batches and epochs.
     """
 
-    say: Callable[[str], None]
-    bar: Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
     watcher: Watcher
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,16 +13,17 @@ import cv2
 import numpy as np
 import pytest
 import typer
+from fake_tensorrt import install
 from typer.testing import CliRunner, Result
 
-from edgevision.bundle import Bundle, Target, read_bundle
+from edgevision.bundle import Bundle, Target, read_bundle, write_bundle
 from edgevision.cli.export import export
 from edgevision.errors import EdgevisionError, ExportError
 from edgevision.evaluation.model import write_thresholds
 from edgevision.export.making import artefacts
-from edgevision.export.places import places
 from edgevision.export.trial import Tried
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+from edgevision.inference.places import places
 from edgevision.inference.selftest import selftest
 from edgevision.logs import setup_logging
 
@@ -126,6 +128,35 @@ def test_what_cannot_be_decided_is_written_and_only_taken_by_name(small: Bundle,
     assert bundle.artefact("cuda").precision == "fp32"
     assert bundle.artefact("cuda", "fp16") == half
     assert "not decidable: recall of red: 0 of 27 boxes lost" in " ".join(done.stdout.split())
+
+
+def test_where_tensorrt_is_it_is_tried_and_not_stood_in_for(
+    small: Bundle, patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    faults = install(monkeypatch, 10)
+    done = run(small.folder, "--out", tmp_path / "out", "--data", patches, "--precision", "fp16", "--json")
+    assert done.exit_code in {0, 1}, done.exception  # the stand-in may be slower in 16 bits
+    half = json.loads(done.stdout)["artefacts"][1]
+    assert [(row["backend"], row["for_others"], row["outcome"]) for row in half["gate"]] == [
+        ("tensorrt", False, "passed")
+    ]
+    faults.free_bytes = 0
+    (tmp_path / ".cache").rename(tmp_path / "gone")
+    told = run(small.folder, "--out", tmp_path / "no-room", "--data", patches, "--precision", "fp16")
+    assert "not tried on tensorrt: 0 MiB of the GPU's memory are free" in " ".join(told.stdout.split())
+    assert "fp16: * its numbers in ONNX Runtime on a CPU; not tried on cuda and tensorrt, which is not here" in " ".join(told.stdout.split())
+
+
+def test_a_network_of_one_unit_has_nothing_to_keep_and_is_refused(
+    patches: Path, tmp_path: Path, network: Callable[..., bytes], small: Bundle
+) -> None:
+    manifest = small.manifest.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    one = write_bundle(tmp_path / "one", manifest, {"model.onnx": network(layers=1)})
+    dark = grey(tmp_path / "dark", 30, 20)
+    done = run(one.folder, "--out", tmp_path / "out", "--data", patches, "--calibration", dark, "--precision", "int8")
+    assert done.exit_code == 1, done.exception
+    assert {item.precision for item in read_bundle(tmp_path / "out").manifest.artefacts} == {"fp32"}
 
 
 @pytest.mark.parametrize(

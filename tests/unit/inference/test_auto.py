@@ -109,7 +109,7 @@ def test_who_fails_in_the_trial_is_refused_and_the_next_taken(tmp_path: Path, mo
 
 def test_an_engine_that_is_gone_is_built_behind_a_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, 10)
-    monkeypatch.setattr("edgevision.inference.choices.find_spec", lambda name: name == "tensorrt" or None)
+    monkeypatch.setattr("edgevision.inference.places.find_spec", lambda name: name == "tensorrt" or None)
     monkeypatch.setenv("HOME", str(tmp_path))
     bundle = colour_bundle(tmp_path)
     AutoBackend(bundle, settings(tmp_path)).close()
@@ -140,13 +140,12 @@ def test_an_onnx_runtime_whose_libraries_are_missing_is_no_choice(
 def test_a_choice_that_does_not_run_any_more_is_forgotten_without_a_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> BundleDetector:
+    def broken(*_: object, **__: object) -> BundleDetector:
         raise BackendError("its library is gone")
 
     bundle = colour_bundle(tmp_path)
     AutoBackend(bundle, settings(tmp_path)).close()
-    for name in ("OnnxDetector", "OpenVinoDetector"):
-        monkeypatch.setattr(f"edgevision.inference.choices.{name}", broken)
+    monkeypatch.setattr("edgevision.inference.places.Place.open", broken)
     with pytest.raises(BackendError, match="was the fastest and does not run: its library is gone"):
         AutoBackend(bundle, settings(tmp_path))
     assert kept(tmp_path) == []

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
-from onnx_models import COLOURS, colour_bundle, colour_manifest, write_colour_model
+from onnx_models import COLOURS, colour_bundle, colour_manifest, strange_model, write_colour_model
 
 from edgevision.bundle import Target, write_bundle
 from edgevision.errors import BackendError, BundleCorrupt, BundleError, UnsafeModel
@@ -101,10 +101,7 @@ def test_a_graph_with_two_inputs(tmp_path: Path) -> None:
 
 
 def test_a_graph_that_onnx_runtime_refuses(tmp_path: Path) -> None:
-    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("a", "b")]
-    graph = helper.make_graph([helper.make_node("NoSuchOperator", ["a"], ["b"])], "bad", ports[:1], ports[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    bundle = write_bundle(tmp_path / "b", colour_manifest(), {"model.onnx": model.SerializeToString()})
+    bundle = write_bundle(tmp_path / "b", colour_manifest(), {"model.onnx": strange_model()})
     with pytest.raises(
         BackendError, match=r"cannot load colours@1.2#\w{12} \(model.onnx\): .*NoSuchOperator"
     ) as caught:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
-from onnx_models import colour_bundle, colour_manifest
+from onnx_models import colour_bundle, colour_manifest, strange_model
 
 from edgevision.bundle import write_bundle
 from edgevision.errors import BackendError, BundleCorrupt, BundleError
@@ -54,10 +53,7 @@ def test_a_device_that_is_not_there_names_those_that_are(tmp_path: Path) -> None
 
 
 def test_a_graph_that_it_refuses(tmp_path: Path) -> None:
-    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("a", "b")]
-    graph = helper.make_graph([helper.make_node("NoSuchOperator", ["a"], ["b"])], "bad", ports[:1], ports[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    bundle = write_bundle(tmp_path / "b", colour_manifest(), {"model.onnx": model.SerializeToString()})
+    bundle = write_bundle(tmp_path / "b", colour_manifest(), {"model.onnx": strange_model()})
     with pytest.raises(BackendError, match=r"cannot load colours@1.2#\w{12} .* on OpenVINO .*NoSuchOperator") as caught:
         OpenVinoDetector(bundle, _settings())
     assert "\n" not in str(caught.value)

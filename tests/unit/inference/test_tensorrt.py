@@ -224,7 +224,7 @@ def test_an_engine_of_another_driver_does_not_fit(
     assert fits(made)
     newer = tmp_path / "version"
     newer.write_text("Kernel Module 580", "utf-8")
-    monkeypatch.setattr("edgevision.inference.tensorrt._VERSIONS", (newer,))
+    monkeypatch.setattr("edgevision.inference.drivers._KIND", (newer,))
     assert not fits(made), "it would be taken and never be found"
 
 
