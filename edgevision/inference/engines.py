@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 import structlog
 
@@ -123,17 +124,10 @@ class Engines:
         if not keys:
             raise BackendError(f"{self.folder}: there is no engine to export")
         try:
-            with tempfile.NamedTemporaryFile(dir=archive.parent, prefix=_ASIDE, delete=False) as aside:
-                try:
-                    with tarfile.open(fileobj=aside, mode="w") as tar:
-                        for key in keys:
-                            for file in (self._file(key), self._file(key).with_suffix(".json")):
-                                tar.add(file, arcname=file.name)
-                    Path(aside.name).chmod(0o644)
-                    Path(aside.name).replace(archive)
-                except OSError:
-                    Path(aside.name).unlink(missing_ok=True)
-                    raise
+            with _whole(archive) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
+                for key in keys:
+                    for file in (self._file(key), self._file(key).with_suffix(".json")):
+                        tar.add(file, arcname=file.name)
         except OSError as exc:
             raise BackendError(f"{archive}: cannot be written: {exc.strerror}") from exc
         return len(keys)
@@ -196,15 +190,8 @@ class Engines:
     def _write(self, file: Path, content: bytes) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=_ASIDE, delete=False) as aside:
-                try:
-                    aside.write(content)
-                    aside.flush()
-                    os.fsync(aside.fileno())
-                    Path(aside.name).replace(file)
-                except OSError:
-                    Path(aside.name).unlink(missing_ok=True)
-                    raise
+            with _whole(file) as stream:
+                stream.write(content)
         except OSError as exc:
             raise BackendError(f"{file}: the engine cannot be kept: {exc.strerror}") from exc
 
@@ -229,3 +216,18 @@ class Engines:
             room -= size
             if room < 0 and place and key != keep:
                 self.forget(key)
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[IO[bytes]]:
+    """A file that is there when everything is in it, on the disk, and as it was when that fails."""
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=_ASIDE, delete=False) as aside:
+        try:
+            yield aside
+            aside.flush()
+            os.fsync(aside.fileno())
+            Path(aside.name).chmod(0o644)
+            Path(aside.name).replace(file)
+        except OSError:
+            Path(aside.name).unlink(missing_ok=True)
+            raise
