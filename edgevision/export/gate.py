@@ -85,8 +85,9 @@ class Judgement:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it is not passed; empty when it is."""
-        return tuple(check.words for check in self.checks if check.outcome != "passed")
+        """Why it is not passed, what failed first; empty when it is passed."""
+        open_ = [check for check in self.checks if check.outcome != "passed"]
+        return tuple(check.words for check in sorted(open_, key=lambda check: -_ORDER.index(check.outcome)))
 
 
 def judge_artefact(

@@ -81,6 +81,9 @@ def test_few_boxes_are_not_decidable_and_say_how_many_are() -> None:
 def test_few_boxes_do_not_hide_what_fails_otherwise() -> None:
     moved = Detections(np.array([[10, 10, 40, 44]], np.float32), np.float32([0.9]), np.int64([0]))
     assert judge_artefact(trained(40), changed(trained(40), range(20), moved), THRESHOLDS).outcome == "failed"
+    low = Detections(np.array([[10, 10, 40, 40]], np.float32), np.float32([0.4]), np.int64([0]))
+    judged = judge_artefact(trained(40), changed(trained(40), range(20), low), THRESHOLDS)
+    assert [reason.split(":")[0] for reason in judged.reasons] == ["verdicts", "recall of scratch"], "what fails first"
 
 
 def test_good_parts_alone_decide_nothing() -> None:

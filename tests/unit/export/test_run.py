@@ -145,7 +145,10 @@ def test_where_tensorrt_is_it_is_tried_and_not_stood_in_for(
     (tmp_path / ".cache").rename(tmp_path / "gone")
     told = run(small.folder, "--out", tmp_path / "no-room", "--data", patches, "--precision", "fp16")
     assert "not tried on tensorrt: 0 MiB of the GPU's memory are free" in " ".join(told.stdout.split())
-    assert "fp16: * its numbers in ONNX Runtime on a CPU; not tried on cuda and tensorrt, which is not here" in " ".join(told.stdout.split())
+    assert (
+        "fp16: * its numbers in ONNX Runtime on a CPU; not tried on cuda and tensorrt, which is not here"
+        in " ".join(told.stdout.split())
+    )
 
 
 def test_a_network_of_one_unit_has_nothing_to_keep_and_is_refused(
