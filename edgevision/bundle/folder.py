@@ -87,6 +87,17 @@ class Bundle:
         msg = f"{self.folder}: no {precision or 'usable'} artefact for {target}; there is {there}"
         raise BundleError(msg)
 
+    def source(self) -> Artefact:
+        """The first artefact of 32-bit floats: what the others were made of.
+
+        Raises:
+            BundleError: There is none.
+        """
+        for item in self.manifest.artefacts:
+            if item.precision == "fp32":
+                return item
+        raise BundleError(f"{self.folder}: has no artefact of 32-bit floats to make others of")
+
     def load(self, item: Artefact) -> bytes:
         """Bytes of an artefact, checked: what was verified is what will run.
 

@@ -62,9 +62,7 @@ def origin_of(path: Path, room: Path, *, trust: bool = False) -> Origin:
 
 
 def _of_bundle(bundle: Bundle) -> Origin:
-    source = next((item for item in bundle.manifest.artefacts if item.precision == "fp32"), None)
-    if source is None:
-        raise ExportError(f"{bundle.folder}: has no artefact of 32-bit floats to make others of")
+    source = bundle.source()
     manifest = bundle.manifest.model_dump(mode="json", by_alias=True, exclude_unset=True)
     manifest.pop("artefacts")
     artefacts = {item.file for item in bundle.manifest.artefacts}

@@ -40,13 +40,14 @@ def unfold(bundle: Bundle, architecture: str, files: Sequence[Path], out: Path) 
 
     Raises:
         TrainingError: The graph is no network of that architecture with pixels in front.
+        BundleError: The bundle has no graph of 32-bit floats.
     """
     import onnx
     import torch
     from ultralytics import YOLO
     from ultralytics.nn.tasks import DetectionModel
 
-    spec, classes, artefact = bundle.manifest.input, bundle.manifest.classes, bundle.manifest.artefacts[0]
+    spec, classes, artefact = bundle.manifest.input, bundle.manifest.classes, bundle.source()
     other = TrainingError(f"model.weights: {bundle.folder}: its {artefact.file} is no {architecture} that learned here")
     if bundle.manifest.family != "yolo" or spec.layout != "nhwc-uint8":
         raise other

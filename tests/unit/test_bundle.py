@@ -198,6 +198,18 @@ def test_the_artefact_suits_the_device(tmp_path: Path, model: Path) -> None:
         bundle.artefact("cpu", "fp16")
 
 
+def test_the_source_is_the_graph_of_32_bit_floats_wherever_it_stands(tmp_path: Path, model: Path) -> None:
+    half = {"file": "half.onnx", "precision": "fp16"}
+    files: dict[str, Path | bytes] = {"half.onnx": model, "model.onnx": model}
+    both = write_bundle(
+        tmp_path / "both", colour_manifest(artefacts=[half, {"file": "model.onnx", "precision": "fp32"}]), files
+    )
+    assert both.source().file == "model.onnx"
+    only_half = write_bundle(tmp_path / "half", colour_manifest(artefacts=[half]), files)
+    with pytest.raises(BundleError, match=r"half: has no artefact of 32-bit floats"):
+        only_half.source()
+
+
 def test_an_existing_bundle_is_replaced_only_when_asked(bundle: Bundle, model: Path) -> None:
     manifest, files = colour_manifest(version="2"), {"model.onnx": model}
     with pytest.raises(BundleError, match="exists already"):
