@@ -29,9 +29,9 @@ from edgevision.bundle import Bundle, read_bundle
 from edgevision.errors import BackendError
 from edgevision.inference.bench import speeds
 from edgevision.inference.choices import choices
+from edgevision.inference.golden import read_picture
 from edgevision.inference.ort import Placement, Session
 from edgevision.inference.preprocess import single_batch
-from edgevision.inference.selftest import read_picture
 from edgevision.logs import setup_logging
 
 BUNDLE = Path(__file__).parents[1] / "models" / "pcb-defects"

@@ -53,12 +53,12 @@ from edgevision.inference.importer import Said, import_onnx
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.preprocess import single_batch
 from edgevision.logs import setup_logging
+from edgevision.media.pixels import ArrayPixels
 from edgevision.mqtt.relay import Relay
 from edgevision.mqtt.settings import MqttSettings
 from edgevision.scenes.pcb import PcbConveyor
 from edgevision.sources.base import SourceContext
 from edgevision.sources.file import FileSource
-from edgevision.sources.media import ArrayPixels
 from edgevision.types import Detections, Frame, FrameTime, Occurrence
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,8 +15,8 @@ from edgevision.analytics.tracking import Untracked
 from edgevision.errors import ImageError
 from edgevision.inference.base import Detector
 from edgevision.inference.preprocess import single_batch
+from edgevision.media.pixels import ArrayPixels
 from edgevision.sources.images import read_image
-from edgevision.sources.media import ArrayPixels
 from edgevision.types import Detections, Frame, FrameTime
 
 CAMERA = "batch"

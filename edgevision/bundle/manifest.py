@@ -104,12 +104,14 @@ class GoldenBox(_Model):
 
 
 class Golden(_Model):
-    """A picture with what the model found in it when the bundle was made."""
+    """A picture, or a frame of a short clip, with what the model found in it when the bundle was made."""
 
     file: RelativeFile
     """Path inside the bundle."""
     sha256: Sha256
     """Of the file's bytes, hex."""
+    frame: Annotated[int, Field(ge=0, le=1000)] | None = None
+    """Which frame of a clip, from 0; a picture without it."""
     boxes: tuple[GoldenBox, ...] = ()
     """Every detection above the bundle's thresholds."""
 

@@ -12,8 +12,9 @@ from edgevision.bundle import MANIFEST, Bundle, read_bundle, verify_files, write
 from edgevision.errors import BundleError, EdgevisionError
 from edgevision.evaluation.predict import LOWEST_SCORE
 from edgevision.inference.base import Detector
+from edgevision.inference.golden import golden_items
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
-from edgevision.inference.selftest import golden_boxes, selftest
+from edgevision.inference.selftest import selftest
 
 _WEIGHTS = frozenset({".pt", ".pth"})
 _FILES = _WEIGHTS | {".onnx"}
@@ -72,8 +73,7 @@ def write_thresholds(folder: Path, thresholds: Mapping[str, float]) -> Bundle:
     manifest = bundle.manifest.model_dump(mode="json", by_alias=True, exclude_unset=True)
     manifest["thresholds"] = {**own, **thresholds}
     detector = OnnxDetector(bundle, plain, {"default": 0.25, **own, **thresholds})
-    for item in manifest.get("golden", ()):
-        item["boxes"] = golden_boxes(detector, bundle.path(item["file"]))
+    manifest["golden"] = golden_items(bundle, detector)
     detector.close()
     files: dict[str, Path | bytes] = {
         path.relative_to(folder).as_posix(): path

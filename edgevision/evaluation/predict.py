@@ -16,8 +16,8 @@ from edgevision.datasets.base import DataSet, Finding, Sample
 from edgevision.errors import DatasetError, ImageError
 from edgevision.inference.base import Detector
 from edgevision.inference.preprocess import single_batch
+from edgevision.media.pixels import ArrayPixels
 from edgevision.sources.images import read_image
-from edgevision.sources.media import ArrayPixels
 from edgevision.types import Detections, Frame, FrameTime, Image, IntArray
 
 LOWEST_SCORE = 0.001  # as COCO results are commonly made; an average precision needs the low scores too

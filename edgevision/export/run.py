@@ -25,9 +25,10 @@ from edgevision.export.origin import Origin
 from edgevision.export.source import source_graph
 from edgevision.export.trial import Trial
 from edgevision.inference.base import InputSpec
+from edgevision.inference.golden import bare_items, golden_items, with_clip
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.places import Place, places
-from edgevision.inference.selftest import golden_boxes, tolerance
+from edgevision.inference.selftest import tolerance
 from edgevision.training.base import Told
 from edgevision.training.bundling import golden_files
 from edgevision.training.settings import JudgeSettings
@@ -176,10 +177,11 @@ def _written(done: list[Artefact], trial: Trial, origin: Origin, out: Path, *, r
     for item in usable:
         metrics[item.kind.file] = {**metrics.get(item.kind.file, {}), "gate": gate_document(item)}
     document = {**trial.manifest, "metrics": metrics}
-    if not document.get("golden"):
-        chosen = golden_files(trial.trained.data, JudgeSettings())
+    if not any(item.get("frame") is not None for item in document.get("golden", ())):
+        pictures = {item["file"]: files[item["file"]] for item in document.get("golden", ())}
+        chosen = with_clip(pictures or golden_files(trial.trained.data, JudgeSettings()))
         files |= chosen
-        document["golden"] = [{"file": name} for name in chosen]
+        document["golden"] = bare_items(chosen)
     return _with_golden(out, document, files, usable, trial, replace=replace)
 
 
@@ -196,12 +198,8 @@ def _with_golden(
     with tempfile.TemporaryDirectory(prefix="edgevision-") as room:
         draft = write_bundle(Path(room) / "draft", {**document, "artefacts": plain}, files)
         reference = OnnxDetector(draft, OnnxSettings(device="cpu", precision="fp32"))
-        golden = [
-            {"file": item.file, "boxes": golden_boxes(reference, draft.path(item.file))}
-            for item in draft.manifest.golden
-        ]
+        document = {**document, "golden": golden_items(draft, reference)}
         reference.close()
-        document = {**document, "golden": golden}
         listed = []
         for item in usable:
             only = {**document, "artefacts": [row for row in plain if row["file"] == item.kind.file]}

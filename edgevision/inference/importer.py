@@ -17,8 +17,8 @@ from edgevision.errors import BundleError
 from edgevision.inference import ort
 from edgevision.inference.bundled import Port
 from edgevision.inference.decode import YOLOX_STRIDES, check_output
+from edgevision.inference.golden import bare_items, golden_items, with_clip
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
-from edgevision.inference.selftest import golden_boxes
 
 log = structlog.get_logger(__name__)
 
@@ -74,8 +74,9 @@ def import_onnx(file: Path, out: Path, said: Said, *, replace: bool = False) -> 
         log.warning("model.too_new_for_jetpack_6", file=str(file), opset=header.opset, newest=MAX_OPSET)
     files: dict[str, Path | bytes] = {"model.onnx": file}
     if said.golden:
-        manifest["golden"] = _golden(manifest, file, said.golden)
-        files |= {item["file"]: path for item, path in zip(manifest["golden"], said.golden, strict=True)}
+        named = {f"golden/{index:03d}{path.suffix.lower()}": path for index, path in enumerate(said.golden)}
+        files |= with_clip(named)
+        manifest["golden"] = _golden(manifest, files)
     return write_bundle(out, manifest, files, replace=replace, portable=False)
 
 
@@ -215,15 +216,13 @@ def _size(imgsz: str) -> tuple[int, int] | None:
     return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
 
-def _golden(manifest: dict[str, Any], file: Path, pictures: Sequence[Path]) -> list[dict[str, Any]]:
+def _golden(manifest: dict[str, Any], files: Mapping[str, Path | bytes]) -> list[dict[str, Any]]:
     """What the model finds in some pictures now."""
+    bare = bare_items(name for name in files if name.startswith("golden/"))
     with tempfile.TemporaryDirectory() as room:
-        trial = write_bundle(Path(room) / "trial", manifest, {"model.onnx": file}, portable=False)
+        trial = write_bundle(Path(room) / "trial", {**manifest, "golden": bare}, files, portable=False)
         detector = OnnxDetector(trial, OnnxSettings(device="cpu"))
         try:
-            return [
-                {"file": f"golden/{index:03d}{path.suffix.lower()}", "boxes": golden_boxes(detector, path)}
-                for index, path in enumerate(pictures)
-            ]
+            return golden_items(trial, detector)
         finally:
             detector.close()

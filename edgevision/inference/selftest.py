@@ -1,26 +1,22 @@
-"""The golden test: a bundle's pictures must give the boxes that they gave when the bundle was made."""
+"""The golden test: a bundle's pictures and clips must give the boxes that they gave when the bundle was made."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any, Literal
 
-import cv2
 import numpy as np
 
 from edgevision.bundle import Bundle, Golden, Tolerance
-from edgevision.errors import ImageError
 from edgevision.geometry import iou
 from edgevision.inference.base import Batch, Detector
-from edgevision.inference.preprocess import single_batch
-from edgevision.types import Detections, Frame, FrameTime, Image, Letterbox
+from edgevision.inference.golden import detect, golden_frame
+from edgevision.types import Detections, Letterbox
 
 _SAME_IOU = 0.5  # from this overlap on a box is another one's, however much it moved
 _NEAR = 0.1  # above its threshold a box may have come or gone because another precision rounds otherwise
+_CLIP_PX = 2.0  # each side of a box in a clip: pixels scaled from the decoder's planes are not OpenCV's
 _ROOM = 1.5  # times what was seen: another processor rounds otherwise
 
 
@@ -50,58 +46,6 @@ class GoldenResult:
         return not self.problems
 
 
-class Picture:
-    """The pixels of an image file, as a frame has them."""
-
-    def __init__(self, image: Image) -> None:
-        self._image = image
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) in px."""
-        return self._image.shape[1], self._image.shape[0]
-
-    def bgr(self) -> Image:
-        """(H, W, 3) uint8, BGR."""
-        return self._image
-
-    def scaled(self, width: int, height: int, order: Literal["rgb", "bgr"]) -> Image:
-        """(height, width, 3) uint8; averaging when it shrinks to less than half, as the sources do it."""
-        shrinks = self._image.shape[1] > 2 * width and self._image.shape[0] > 2 * height
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        resized = np.asarray(cv2.resize(self._image, (width, height), interpolation=how), np.uint8)
-        return resized if order == "bgr" else resized[..., ::-1]
-
-
-def read_picture(path: Path) -> Frame:
-    """An image file as a frame.
-
-    Raises:
-        ImageError: It is missing or no picture.
-    """
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as exc:
-        msg = f"cannot read {path} ({exc.strerror or exc})"
-        raise ImageError(msg) from exc
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if image is None:
-        msg = f"{path} is no picture, or it is truncated"
-        raise ImageError(msg)
-    time = FrameTime(datetime.fromtimestamp(path.stat().st_mtime, timezone.utc), 0.0, "file")
-    return Frame("golden", 0, time, Picture(np.asarray(image, np.uint8)), name=path.name)
-
-
-def detect(detector: Detector, frame: Frame) -> Detections:
-    """What a detector sees in one frame.
-
-    Raises:
-        BackendError: The detector failed.
-        ImageError: The picture is broken.
-    """
-    return detector.infer(single_batch([frame], detector.input))[0]
-
-
 def warm_up(detector: Detector) -> None:
     """Run empty pictures, one and as many as go at once: what a GPU prepares at first use is prepared.
 
@@ -115,24 +59,6 @@ def warm_up(detector: Detector) -> None:
         detector.infer(Batch(images, [letterbox] * count))
 
 
-def golden_boxes(detector: Detector, picture: Path) -> list[dict[str, Any]]:
-    """What a manifest's ``golden`` item lists under ``boxes``: everything that the detector finds now.
-
-    Raises:
-        ImageError: The picture cannot be read.
-        BackendError: The detector failed.
-    """
-    found = detect(detector, read_picture(picture))
-    return [
-        {
-            "class": detector.classes[label],
-            "xyxy": [round(float(side), 1) for side in box],
-            "score": round(float(score), 4),
-        }
-        for box, score, label in zip(found.xyxy, found.score, found.label, strict=True)
-    ]
-
-
 def selftest(
     bundle: Bundle, detector: Detector, thresholds: Mapping[str, float] | None = None, *, most: int | None = None
 ) -> list[GoldenResult]:
@@ -143,7 +69,7 @@ def selftest(
         detector: What runs it.
         thresholds: Scores by class name with which ``detector`` was made, where they are not the bundle's; boxes are
             compared above the higher of both.
-        most: Only so many golden pictures, the first ones.
+        most: Only so many golden items: a clip first, since only that shows the way that pixels of cameras take.
 
     Raises:
         ImageError: A golden picture cannot be read.
@@ -153,8 +79,8 @@ def selftest(
     floor = {name: max(score, (thresholds or {}).get(name, score)) for name, score in own.items()}
     limits = getattr(getattr(detector, "artefact", None), "tolerance", Tolerance())
     return [
-        _compare(item, detect(detector, read_picture(bundle.path(item.file))), detector.classes, floor, limits)
-        for item in bundle.manifest.golden[:most]
+        _compare(item, detect(detector, golden_frame(bundle, item)), detector.classes, floor, limits)
+        for item in sorted(bundle.manifest.golden, key=lambda item: item.frame is None)[:most]
     ]
 
 
@@ -174,7 +100,7 @@ def tolerance(bundle: Bundle, detector: Detector) -> Tolerance:
     score, overlap = Tolerance().score, Tolerance().iou
     floor = dict(zip(bundle.manifest.classes, bundle.thresholds(), strict=True))
     for item in bundle.manifest.golden:
-        found = detect(detector, read_picture(bundle.path(item.file)))
+        found = detect(detector, golden_frame(bundle, item))
         gone, new = set(range(len(item.boxes))), set(range(len(found)))
         for index, at, same in _pairs(item, found, detector.classes, _SAME_IOU):
             gone.discard(index)
@@ -216,10 +142,16 @@ def _compare(
 
 
 def _pairs(item: Golden, found: Detections, classes: Sequence[str], min_iou: float) -> Iterator[tuple[int, int, float]]:
-    """(expected, found, overlap): each expected box with the free one of its class that it overlaps most."""
+    """(expected, found, overlap): each expected box with the free one of its class that it overlaps most.
+
+    In a clip a box overlaps wholly when no side is further off than ``_CLIP_PX``.
+    """
     wanted = np.array([box.xyxy for box in item.boxes], np.float32).reshape(-1, 4)
     same = np.array([[box.class_name == classes[label] for label in found.label] for box in item.boxes], bool)
-    overlap = np.where(same.reshape(len(wanted), len(found)), iou(wanted, found.xyxy), 0)
+    overlap = iou(wanted, found.xyxy)
+    if item.frame is not None:
+        overlap[np.abs(wanted[:, None] - found.xyxy).max(axis=2) <= _CLIP_PX] = 1
+    overlap = np.where(same.reshape(len(wanted), len(found)), overlap, 0)
     for index in range(len(wanted)):
         at = int(overlap[index].argmax()) if len(found) else -1
         if at >= 0 and overlap[index, at] > 0 and overlap[index, at] >= min_iou:

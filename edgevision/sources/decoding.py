@@ -13,8 +13,8 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable
+from edgevision.media.pixels import VideoPixels, reason
 from edgevision.sources.base import CORRUPT, SourceContext
-from edgevision.sources.media import VideoPixels, reason
 
 log = structlog.get_logger(__name__)
 

@@ -15,9 +15,9 @@ import numpy as np
 from edgevision.config.settings import PositiveSeconds, WithoutSecrets
 from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable
+from edgevision.media.pixels import Order, resize
 from edgevision.sources.base import SourceContext
 from edgevision.sources.live import LiveSource
-from edgevision.sources.media import Order, resize
 from edgevision.types import Frame, Image
 
 SINK = "edgevision"

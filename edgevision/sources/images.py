@@ -18,9 +18,9 @@ from pydantic import AwareDatetime, Field
 from edgevision.config.settings import PositiveSeconds
 from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import ImageError, SourceInvalid, SourceUnavailable
+from edgevision.media.pixels import ArrayPixels
 from edgevision.sources.base import CORRUPT, Policy, SourceContext
 from edgevision.sources.imageheader import picture_size
-from edgevision.sources.media import ArrayPixels
 from edgevision.types import Frame, FrameTime, Image, Position
 
 log = structlog.get_logger(__name__)

@@ -12,12 +12,12 @@ from pydantic import AwareDatetime, Field
 from edgevision.config.settings import PositiveSeconds
 from edgevision.config.settings import Settings as SettingsBase
 from edgevision.errors import SourceInvalid
+from edgevision.media.pixels import Order, resize
 from edgevision.scenes.base import Scene
 from edgevision.scenes.pcb import PcbConveyor
 from edgevision.scenes.shop import ShopScene
 from edgevision.sources.base import Policy, SourceContext
 from edgevision.sources.clock import Pace
-from edgevision.sources.media import Order, resize
 from edgevision.types import Frame, FrameTime, Image
 
 

@@ -22,8 +22,8 @@ from edgevision.evaluation.operating import Costs
 from edgevision.evaluation.predict import Advance
 from edgevision.evaluation.report import write_report
 from edgevision.evaluation.words import About, card_sections
+from edgevision.inference.golden import bare_items, golden_items, with_clip
 from edgevision.inference.onnx import OnnxDetector
-from edgevision.inference.selftest import golden_boxes
 from edgevision.training.base import Graph
 from edgevision.training.curves import read_curves
 from edgevision.training.settings import JudgeSettings, TrainSettings
@@ -71,7 +71,7 @@ def make_bundle(
         fingerprint: Of the data set.
         advance: Told how many pictures are done.
     """
-    files: dict[str, Path | bytes] = {FILE: graph.content, **golden_files(data, settings.judge)}
+    files: dict[str, Path | bytes] = {FILE: graph.content, **with_clip(golden_files(data, settings.judge))}
     if licence := _licence(graph):
         files["LICENSE"] = licence
     manifest = _manifest(graph, data, settings, fingerprint)
@@ -153,10 +153,10 @@ def golden_files(data: DataSet, judge: JudgeSettings) -> dict[str, Path]:
 
 
 def _with_golden(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, Path | bytes]) -> Bundle:
-    names = [name for name in files if name.startswith("golden/")]
-    draft = write_bundle(folder, {**manifest, "golden": [{"file": name} for name in names]}, files, replace=True)
+    bare = bare_items(name for name in files if name.startswith("golden/"))
+    draft = write_bundle(folder, {**manifest, "golden": bare}, files, replace=True)
     detector = OnnxDetector(draft)
-    golden = [{"file": name, "boxes": golden_boxes(detector, folder / name)} for name in names]
+    golden = golden_items(draft, detector)
     detector.close()
     return write_bundle(folder, {**manifest, "golden": golden}, files, replace=True)
 

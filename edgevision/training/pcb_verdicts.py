@@ -24,8 +24,8 @@ from edgevision.analytics.tracking import Untracked
 from edgevision.bundle import read_bundle
 from edgevision.inference.onnx import OnnxDetector
 from edgevision.inference.preprocess import single_batch
+from edgevision.media.pixels import ArrayPixels
 from edgevision.scenes.pcb import Board, PcbConveyor
-from edgevision.sources.media import ArrayPixels
 from edgevision.types import Detections, Frame, FrameTime, Occurrence
 
 SEED = 500_000  # apart from training's, validation's, test's and the demo's

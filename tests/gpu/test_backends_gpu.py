@@ -15,8 +15,8 @@ from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.preprocess import single_batch
 from edgevision.inference.selftest import selftest
 from edgevision.inference.tensorrt import TensorRtDetector, TensorRtSettings
+from edgevision.media.pixels import ArrayPixels
 from edgevision.scenes.pcb import PcbConveyor
-from edgevision.sources.media import ArrayPixels
 from edgevision.types import Frame, FrameTime
 
 pytestmark = pytest.mark.gpu

@@ -15,9 +15,10 @@ from edgevision.bundle import Bundle, verify_files
 from edgevision.errors import BackendError
 from edgevision.geometry import iou
 from edgevision.inference import ort
+from edgevision.inference.golden import detect, read_picture
 from edgevision.inference.importer import Said, import_onnx, read_classes
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
-from edgevision.inference.selftest import detect, read_picture, selftest
+from edgevision.inference.selftest import selftest
 from edgevision.types import FloatArray
 
 PEOPLE = np.array([[50, 398, 243, 904], [222, 408, 344, 858], [672, 390, 810, 879]], np.float32)

@@ -11,8 +11,8 @@ from edgevision.bundle import read_bundle
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.preprocess import single_batch
 from edgevision.inference.selftest import selftest
+from edgevision.media.pixels import ArrayPixels
 from edgevision.scenes.pcb import PcbConveyor
-from edgevision.sources.media import ArrayPixels
 from edgevision.types import Frame, FrameTime
 
 MODELS = Path(__file__).parents[2] / "models"

@@ -12,8 +12,8 @@ import pytest
 from edgevision.backoff import Backoff
 from edgevision.daemon.triggered import MOST_WAITING, REMEMBERED, Burst, TriggeredSource
 from edgevision.errors import SourceInvalid, SourceLost, SourceUnavailable, StationError
+from edgevision.media.pixels import ArrayPixels
 from edgevision.sources.base import Policy, SourceState
-from edgevision.sources.media import ArrayPixels
 from edgevision.station.base import TriggerSignal
 from edgevision.types import Frame, FrameTime
 

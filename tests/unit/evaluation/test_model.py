@@ -15,8 +15,9 @@ from edgevision.errors import BackendError, BundleError, EdgevisionError
 from edgevision.evaluation.model import open_model, write_thresholds
 from edgevision.evaluation.predict import LOWEST_SCORE
 from edgevision.inference.base import Detector
+from edgevision.inference.golden import detect, golden_items, read_picture
 from edgevision.inference.onnx import OnnxDetector
-from edgevision.inference.selftest import detect, golden_boxes, read_picture, selftest
+from edgevision.inference.selftest import selftest
 
 
 @pytest.fixture(name="bundle")
@@ -28,7 +29,7 @@ def _bundle(tmp_path: Path) -> Bundle:
     manifest = colour_manifest(thresholds={"default": 0.5, "green": 0.6}, golden=[{"file": "golden/0.png"}])
     draft = write_bundle(tmp_path / "models" / "colours", manifest, files)
     detector = OnnxDetector(draft)
-    golden = [{"file": "golden/0.png", "boxes": golden_boxes(detector, draft.folder / "golden/0.png")}]
+    golden = golden_items(draft, detector)
     detector.close()
     return write_bundle(draft.folder, {**manifest, "golden": golden}, files, replace=True)
 
@@ -86,7 +87,7 @@ def test_written_thresholds_keep_every_file_and_hash_and_the_golden_pictures(bun
     assert made.model_ref != bundle.model_ref
 
 
-def test_golden_boxes_follow_the_new_thresholds(bundle: Bundle) -> None:
+def test_golden_items_follow_the_new_thresholds(bundle: Bundle) -> None:
     assert len(bundle.manifest.golden[0].boxes) == 1
     assert not write_thresholds(bundle.folder, {"red": 0.9}).manifest.golden[0].boxes
     (box,) = write_thresholds(bundle.folder, {"red": 0.4}).manifest.golden[0].boxes

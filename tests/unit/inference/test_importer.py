@@ -186,7 +186,8 @@ def test_golden_pictures_hold_what_is_found_now(tmp_path: Path) -> None:
     model = write_colour_model(tmp_path / "m.onnx")
     said = Said("colours", classes=("red", "green", "blue"), family="yolo", golden=(picture,))
     bundle = import_onnx(model, tmp_path / "b", said)
-    (item,) = bundle.manifest.golden
+    item, clip = bundle.manifest.golden
+    assert (clip.file, clip.frame, len(clip.boxes)) == ("golden/clip.mp4", 5, 1)
     assert item.file == "golden/000.png"
     assert [(box.class_name, box.score) for box in item.boxes] == [("red", pytest.approx(230 / 255, abs=1e-3))]
     assert [result.ok for result in selftest(bundle, OnnxDetector(bundle))] == [True]

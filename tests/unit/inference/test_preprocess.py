@@ -10,7 +10,7 @@ import pytest
 from edgevision.errors import ImageError
 from edgevision.inference.base import InputSpec
 from edgevision.inference.preprocess import BatchBuffer, single_batch
-from edgevision.inference.selftest import Picture
+from edgevision.media.pixels import ArrayPixels
 from edgevision.types import Frame, FrameTime
 
 NOW = FrameTime(datetime(2026, 1, 1, tzinfo=timezone.utc), 0.0)
@@ -19,7 +19,7 @@ BLUE = (255, 0, 0)
 
 
 def _frame(width: int, height: int, bgr: tuple[int, int, int] = BLUE) -> Frame:
-    return Frame("door", 0, NOW, Picture(np.full((height, width, 3), bgr, np.uint8)))
+    return Frame("door", 0, NOW, ArrayPixels(np.full((height, width, 3), bgr, np.uint8)))
 
 
 def test_a_wide_picture_is_centred_between_grey_bars() -> None:
@@ -67,7 +67,7 @@ def test_a_gap_is_left_out() -> None:
     assert [letterbox.source for letterbox in batch.boxes] == [(40, 40), (20, 40)]
 
 
-class _Broken(Picture):
+class _Broken(ArrayPixels):
     def scaled(self, width: int, height: int, order: object) -> np.ndarray:  # noqa: ARG002 - it fails before
         msg = "truncated"
         raise ImageError(msg)

@@ -10,9 +10,9 @@ import pytest
 
 from edgevision.backoff import Backoff
 from edgevision.errors import SourceError, SourceInvalid, SourceLost, SourceUnavailable
+from edgevision.media.pixels import ArrayPixels
 from edgevision.sources.base import Policy, SourceState
 from edgevision.sources.capture import Capture
-from edgevision.sources.media import ArrayPixels
 from edgevision.types import Frame, FrameTime
 
 QUICK = Backoff(first_s=0.002, cap_s=0.004)

@@ -7,7 +7,7 @@ import pytest
 import video_files
 from av.video.reformatter import ColorRange, Colorspace
 
-from edgevision.sources.media import ArrayPixels, VideoPixels
+from edgevision.media.pixels import ArrayPixels, VideoPixels
 
 
 def decoded(*, matrix: Colorspace = Colorspace.ITU601, full: bool = False) -> av.VideoFrame:
