@@ -28,7 +28,7 @@ from edgevision.inference.base import InputSpec
 from edgevision.inference.golden import bare_items, golden_items, with_clip
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.places import Place, places
-from edgevision.inference.selftest import tolerance
+from edgevision.inference.selftest import GoldenResult, in_exact_pixels, tolerance
 from edgevision.training.base import Told
 from edgevision.training.bundling import golden_files
 from edgevision.training.settings import JudgeSettings
@@ -199,12 +199,21 @@ def _with_golden(
         draft = write_bundle(Path(room) / "draft", {**document, "artefacts": plain}, files)
         reference = OnnxDetector(draft, OnnxSettings(device="cpu", precision="fp32"))
         document = {**document, "golden": golden_items(draft, reference)}
+        draft = write_bundle(Path(room) / "draft", {**document, "artefacts": plain}, files, replace=True)
+        for result in in_exact_pixels(draft, reference):
+            trial.steps.say(_fast_pixels(result))
         reference.close()
         listed = []
         for item in usable:
             only = {**document, "artefacts": [row for row in plain if row["file"] == item.kind.file]}
             listed.append(_entry(item, write_bundle(Path(room) / item.kind.name, only, files), trial))
     return write_bundle(out, {**document, "artefacts": listed}, files, replace=replace)
+
+
+def _fast_pixels(result: GoldenResult) -> str:
+    """What the pixels of cameras cost, in words."""
+    told = f"pixels scaled as cameras' are change scores in {result.file} by at most {result.worst_score:.3f}"
+    return told if result.ok else f"{told}; {result.problems[0]} in exact ones"
 
 
 def _entry(item: Artefact, alone: Bundle, trial: Trial) -> dict[str, Any]:

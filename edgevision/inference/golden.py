@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -37,14 +36,22 @@ def read_picture(path: Path) -> Frame:
     return _frame(path, ArrayPixels(_decoded(data, str(path))))
 
 
-def golden_frame(bundle: Bundle, item: Golden) -> Frame:
-    """A golden item as a camera would give it: a clip's pixels are the decoder's.
+def golden_frame(bundle: Bundle, item: Golden, *, exact: bool = False) -> Frame:
+    """A golden item as a camera would give it: a clip's pixels are scaled straight from the decoder's planes.
+
+    Args:
+        bundle: Whose it is.
+        item: A picture or a clip.
+        exact: Whether a clip's pixels are converted at full size first, as those of a picture are.
 
     Raises:
         ImageError: It cannot be read.
     """
     path = bundle.path(item.file)
-    return read_picture(path) if item.frame is None else _frame(path, read_clip(path, item.frame))
+    if item.frame is None:
+        return read_picture(path)
+    pixels = read_clip(path, item.frame)
+    return _frame(path, ArrayPixels(pixels.bgr()) if exact else pixels)
 
 
 def detect(detector: Detector, frame: Frame) -> Detections:
@@ -80,8 +87,6 @@ def bare_items(names: Iterable[str]) -> list[dict[str, Any]]:
 def golden_items(bundle: Bundle, detector: Detector) -> list[dict[str, Any]]:
     """A bundle's golden items with all that a detector finds in them now, as a manifest lists them.
 
-    A clip's frame is looked at in the most exact pixels that the decoder gives: the fast ones are compared with them.
-
     Args:
         bundle: With its golden items; the boxes that they have do not count.
         detector: Known to be good.
@@ -92,8 +97,7 @@ def golden_items(bundle: Bundle, detector: Detector) -> list[dict[str, Any]]:
     """
     items = []
     for item in bundle.manifest.golden:
-        frame = golden_frame(bundle, item)
-        found = detect(detector, replace(frame, pixels=ArrayPixels(frame.pixels.bgr())))
+        found = detect(detector, golden_frame(bundle, item))
         boxes = [
             {
                 "class": detector.classes[label],

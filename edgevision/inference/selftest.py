@@ -75,12 +75,34 @@ def selftest(
         ImageError: A golden picture cannot be read.
         BackendError: The detector failed.
     """
-    own = dict(zip(bundle.manifest.classes, bundle.thresholds(), strict=True))
+    own = _thresholds(bundle)
     floor = {name: max(score, (thresholds or {}).get(name, score)) for name, score in own.items()}
     limits = getattr(getattr(detector, "artefact", None), "tolerance", Tolerance())
     return [
         _compare(item, detect(detector, golden_frame(bundle, item)), detector.classes, floor, limits)
         for item in sorted(bundle.manifest.golden, key=lambda item: item.frame is None)[:most]
+    ]
+
+
+def in_exact_pixels(bundle: Bundle, detector: Detector) -> list[GoldenResult]:
+    """How golden clips come out when pixels are not scaled the fast way that cameras' pixels are.
+
+    What differs is the price of the fast way for this model: no matter of a device.
+
+    Raises:
+        ImageError: A clip cannot be read.
+        BackendError: The detector failed.
+    """
+    return [
+        _compare(
+            item,
+            detect(detector, golden_frame(bundle, item, exact=True)),
+            detector.classes,
+            _thresholds(bundle),
+            Tolerance(),
+        )
+        for item in bundle.manifest.golden
+        if item.frame is not None
     ]
 
 
@@ -98,7 +120,7 @@ def tolerance(bundle: Bundle, detector: Detector) -> Tolerance:
         BackendError: The detector failed.
     """
     score, overlap = Tolerance().score, Tolerance().iou
-    floor = dict(zip(bundle.manifest.classes, bundle.thresholds(), strict=True))
+    floor = _thresholds(bundle)
     for item in bundle.manifest.golden:
         found = detect(detector, golden_frame(bundle, item))
         gone, new = set(range(len(item.boxes))), set(range(len(found)))
@@ -111,6 +133,10 @@ def tolerance(bundle: Bundle, detector: Detector) -> Tolerance:
         above += [float(found.score[at]) - floor[detector.classes[found.label[at]]] for at in new]
         score = max([score, *(_ROOM * value for value in above if value <= _NEAR)])
     return Tolerance(score=min(1.0, math.ceil(100 * score) / 100), iou=max(0.0, math.floor(100 * overlap) / 100))
+
+
+def _thresholds(bundle: Bundle) -> dict[str, float]:
+    return dict(zip(bundle.manifest.classes, bundle.thresholds(), strict=True))
 
 
 def _compare(

@@ -13,7 +13,7 @@ from edgevision.bundle import write_bundle
 from edgevision.errors import ImageError
 from edgevision.inference.golden import CLIP, bare_items, golden_frame, golden_items, read_picture, with_clip
 from edgevision.inference.onnx import OnnxDetector
-from edgevision.inference.selftest import selftest
+from edgevision.inference.selftest import in_exact_pixels, selftest
 from edgevision.media.pixels import ArrayPixels, VideoPixels
 
 
@@ -33,6 +33,7 @@ def test_a_clip_is_made_of_the_first_picture(picture: Path, tmp_path: Path) -> N
     still, clip = (golden_frame(bundle, item) for item in bundle.manifest.golden)
     assert isinstance(still.pixels, ArrayPixels)
     assert isinstance(clip.pixels, VideoPixels)
+    assert isinstance(golden_frame(bundle, bundle.manifest.golden[1], exact=True).pixels, ArrayPixels)
     assert still.size == clip.size == (64, 48)
     detector = OnnxDetector(bundle)
     items = golden_items(bundle, detector)
@@ -41,6 +42,9 @@ def test_a_clip_is_made_of_the_first_picture(picture: Path, tmp_path: Path) -> N
     assert items[0]["boxes"][0]["score"] == pytest.approx(0.8, abs=1e-3)
     whole = write_bundle(tmp_path / "whole", colour_manifest(golden=items), files)
     assert all(result.ok and result.expected == 1 for result in selftest(whole, detector))
+    (exact,) = in_exact_pixels(whole, detector)
+    assert exact.ok
+    assert exact.file == CLIP
 
 
 def test_bytes_do_as_well_as_a_file(picture: Path) -> None:
