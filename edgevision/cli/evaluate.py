@@ -59,6 +59,7 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
     trust: bool = typer.Option(
         False, "--trust", help="Load weights that hold more than weights; they can run anything."
     ),
+    size: int | None = typer.Option(None, min=32, max=8192, help="Input side, px, of weights that do not tell it."),
     as_json: bool = typer.Option(False, "--json", help="Print the numbers as JSON."),
 ) -> None:
     """Judge a model on labelled pictures; exit code 1 when a claim is refused."""
@@ -78,7 +79,7 @@ def evaluate(  # noqa: PLR0913 - one a command-line option
         claim_escape=claim_escape,
         claim_overkill=claim_overkill,
     )
-    with _bundle_of(model, trust=trust, lasting=write_thresholds) as folder:
+    with _bundle_of(model, trust=trust, size=size, lasting=write_thresholds) as folder:
         detector = _open(folder, backend, {"device": device, "threads": threads})
         labelled = read_dataset(data, format_, columns)
         results = _judged(folder, detector, labelled, request, out, curves, as_json=as_json, data=data)
@@ -99,9 +100,11 @@ def _check_curves(curves: Path | None, out: Path | None) -> None:
 
 
 @contextmanager
-def _bundle_of(model: Path, *, trust: bool, lasting: bool) -> Iterator[Path]:
+def _bundle_of(model: Path, *, trust: bool, size: int | None, lasting: bool) -> Iterator[Path]:
     """The bundle itself; of bare weights one that is gone afterwards."""
     if model.suffix.lower() not in {".pt", ".pth"} or not model.is_file():
+        if size is not None:
+            raise EdgevisionError(f"{model}: knows the size of its input; leave --size out")
         yield model
         return
     if lasting:
@@ -110,7 +113,7 @@ def _bundle_of(model: Path, *, trust: bool, lasting: bool) -> Iterator[Path]:
     from edgevision.training.trainers import graph_of_weights
 
     with TemporaryDirectory(prefix="edgevision-") as room:
-        graph = graph_of_weights(model, Path(room) / "home", trust=trust)
+        graph = graph_of_weights(model, Path(room) / "home", trust=trust, size=size)
         yield bundle_of_weights(graph, "weights", Path(room) / "bundle").folder
 
 

@@ -42,6 +42,7 @@ def export(  # noqa: PLR0913 - one a command-line option
     trust: bool = typer.Option(
         False, "--trust", help="Load weights that hold more than weights; they can run anything."
     ),
+    size: int | None = typer.Option(None, min=32, max=8192, help="Input side, px, of weights that do not tell it."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
     """Export a trained model; exit code 1 when an artefact that was asked for is not usable anywhere."""
@@ -67,7 +68,7 @@ def export(  # noqa: PLR0913 - one a command-line option
         with_templates=templates_as_good,
     )
     with TemporaryDirectory(prefix="edgevision-") as room:
-        origin = origin_of(weights, Path(room), trust=trust)
+        origin = origin_of(weights, Path(room), trust=trust, size=size)
         labelled = _data(origin, data, format_, columns)
         done = run(origin, labelled, request, out, Told(console.print, counted), replace=force)
     if as_json:

@@ -40,24 +40,27 @@ class Origin:
     chosen: bool
 
 
-def origin_of(path: Path, room: Path, *, trust: bool = False) -> Origin:
+def origin_of(path: Path, room: Path, *, trust: bool = False, size: int | None = None) -> Origin:
     """Read what an export starts from.
 
     Args:
         path: Folder of a bundle, folder of a run, or a checkpoint (``.pt``).
         room: Where libraries may leave what they need.
         trust: Load checkpoints that hold more than weights.
+        size: Side of the input, px, of a checkpoint that does not tell what it was trained at.
 
     Raises:
-        ExportError: It is none of them, or its training has not ended.
+        ExportError: It is none of them, its training has not ended, or a size is given that it has already.
         EdgevisionError: It cannot be read.
     """
+    if size is not None and path.is_dir():
+        raise ExportError(f"{path}: knows the size of its input; leave --size out")
     if (path / MANIFEST).is_file():
         return _of_bundle(read_bundle(path))
     if (path / RUN).is_file():
         return _of_run(path, room, trust=trust)
     if path.suffix.lower() in {".pt", ".pth"} and path.is_file():
-        return _of_weights(path, room, trust=trust)
+        return _of_weights(path, room, trust=trust, size=size)
     raise ExportError(f"{path}: is no bundle, no folder of a training and no checkpoint (.pt)")
 
 
@@ -85,8 +88,8 @@ def _of_run(folder: Path, room: Path, *, trust: bool) -> Origin:
     return Origin(of_bundle.content, of_bundle.manifest, of_bundle.files, of_weights.trained, data, chosen=True)
 
 
-def _of_weights(weights: Path, room: Path, *, trust: bool) -> Origin:
-    graph = graph_of_weights(weights, room / "home", trust=trust)
+def _of_weights(weights: Path, room: Path, *, trust: bool, size: int | None = None) -> Origin:
+    graph = graph_of_weights(weights, room / "home", trust=trust, size=size)
     bundle = bundle_of_weights(graph, "weights", room / "weights")
 
     def trained(bundle: Bundle, thresholds: Mapping[str, float]) -> Detector:

@@ -114,11 +114,15 @@ class Trainer(Protocol):
         """
         ...
 
-    def export_onnx(self, weights: Path) -> Graph:
+    def export_onnx(self, weights: Path, size: int | None = None) -> Graph:
         """A checkpoint of ours as ONNX.
 
+        Args:
+            weights: The checkpoint.
+            size: Side of the input, px; needed where the checkpoint does not tell what it was trained at.
+
         Raises:
-            TrainingError: It is none of ours.
+            TrainingError: It is none of ours, tells no size, or was trained at another one.
         """
         ...
 

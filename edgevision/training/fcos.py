@@ -109,12 +109,14 @@ class FcosTrainer:
                 break
         return best
 
-    def export_onnx(self, weights: Path) -> Graph:
+    def export_onnx(self, weights: Path, size: int | None = None) -> Graph:
         """``images`` (N, H, W, 3) uint8 RGB → ``output`` (N, anchors, 4 + classes), boxes and scores decoded."""
         import torch
 
         from edgevision.training.fcos_model import Dense
 
+        if size not in {None, self._settings.image_size}:
+            raise TrainingError(f"{weights}: was trained at {self._settings.image_size} px, and --size asks for {size}")
         kept = torch.load(weights, map_location="cpu", weights_only=True)
         model = self._network(len(kept["classes"]), fresh=True)
         model.load_state_dict(kept["model"])

@@ -31,19 +31,20 @@ def trainer_of(settings: TrainSettings, folder: Path, *, trust: bool = False) ->
         raise TrainingError(f"this needs {exc.name}: {how}") from exc
 
 
-def graph_of_weights(weights: Path, room: Path, *, trust: bool = False) -> Graph:
+def graph_of_weights(weights: Path, room: Path, *, trust: bool = False, size: int | None = None) -> Graph:
     """A checkpoint as ONNX: one of a run of ours, by its settings, or one of Ultralytics.
 
     Args:
         weights: The checkpoint.
         room: Where libraries may leave what they need.
         trust: Load more than weights and known layers.
+        size: Side of the input, px, where the checkpoint does not tell what it was trained at.
 
     Raises:
-        TrainingError: It cannot be loaded, or the extra ``train`` is not installed.
+        TrainingError: It cannot be loaded, its size is not known, or the extra ``train`` is not installed.
     """
     written = [parent / "settings.json" for parent in weights.resolve().parents[:_DEPTH]]
     run = next((file for file in written if (file.parent / "run.json").exists() and file.exists()), None)
     document = {"name": "weights", "data": {"path": "."}} if run is None else json.loads(run.read_text("utf-8"))
     settings = TrainSettings.model_validate({**document, "devices": "cpu"})  # whatever it was trained on
-    return trainer_of(settings, room, trust=trust).export_onnx(weights)
+    return trainer_of(settings, room, trust=trust).export_onnx(weights, size)

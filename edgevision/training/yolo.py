@@ -27,7 +27,6 @@ from edgevision.training.unfold import unfold
 LICENCE = "AGPL-3.0-only"
 SETTINGS_FILE = "EDGEVISION_TRAINING"  # in the environment: where the engine finds our settings
 TOLD = "told.jsonl"  # beside them: what the processes of several GPUs tell
-SIZE = 640  # px, of checkpoints that do not say what they were trained at
 
 
 class YoloTrainer:
@@ -87,10 +86,10 @@ class YoloTrainer:
                 engine.train()
         return best if best.exists() else last
 
-    def export_onnx(self, weights: Path) -> Graph:
+    def export_onnx(self, weights: Path, size: int | None = None) -> Graph:
         """``images`` (N, H, W, 3) uint8 RGB → ``output``, boxes and scores, suppression left to the runtime."""
         with self._told():
-            return yolo_graph(weights)
+            return yolo_graph(weights, size)
 
     def _engine(self, layout: Layout, folder: Path, *, resume: bool, most_gpus: int | None = None) -> Any:  # noqa: ANN401 - the library's
         # The engine reads our settings from a file, since a launcher for several GPUs starts it anew.
@@ -213,22 +212,39 @@ def _plain(exc: Exception) -> str:
     return " ".join(text.split())[:400]
 
 
-def yolo_graph(weights: Path) -> Graph:
+def yolo_graph(weights: Path, size: int | None = None) -> Graph:
     """A checkpoint of Ultralytics as a graph of the size it was trained at; see ``Trainer.export_onnx``."""
     from ultralytics.nn.tasks import load_checkpoint
 
-    model = load_checkpoint(weights)[0]
+    model, kept = load_checkpoint(weights)
+    size = trained_size(weights, (kept.get("train_args") or {}).get("imgsz"), size)
     model = getattr(model, "student_model", model).float().eval().fuse()
     for module in model.modules():
         if hasattr(module, "export"):
             module.export, module.format = True, "onnx"
     end_to_end = bool(getattr(model.model[-1], "end2end", False))
-    size = int(model.args.get("imgsz", SIZE))
     classes = tuple(str(name) for name in model.names.values())
     tools = {name: metadata.version(name) for name in ("torch", "ultralytics", "onnx")}
     family: Family = "yolo-e2e" if end_to_end else "yolo"
     network = _with_pixels(model)
     return Graph(onnx_of(network, size), family, classes, size, LICENCE, tools, network)
+
+
+def trained_size(weights: Path, told: object, asked: int | None) -> int:
+    """Side of the input, px, by what a checkpoint tells (``imgsz``) and what is asked for.
+
+    Raises:
+        TrainingError: Nobody says it, both say something else, or it is no square.
+    """
+    sides = list(told) if isinstance(told, list | tuple) else [told]
+    if any(side != sides[0] for side in sides):
+        raise TrainingError(f"{weights}: was trained at {told} px; only squares can be exported")
+    known = sides[0] if isinstance(sides[0], int) else asked
+    if known is None:
+        raise TrainingError(f"{weights}: does not tell at which image size it was trained; give --size, in px")
+    if asked not in {None, known}:
+        raise TrainingError(f"{weights}: was trained at {known} px, and --size asks for {asked}; leave it out")
+    return known
 
 
 def _with_pixels(model: Any) -> Any:  # noqa: ANN401 - torch's modules
