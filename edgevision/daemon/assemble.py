@@ -1,4 +1,4 @@
-"""The composition root: with ``registry`` the one place that names concrete classes."""
+"""The composition root: with ``building`` and ``registry`` the one place that names concrete classes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ from typing import Any
 import structlog
 
 from edgevision import __version__
-from edgevision.analytics.base import Analysis, AnalysisContext, Tracker
-from edgevision.analytics.inspection import Inspection
-from edgevision.analytics.parts import ByTrigger
-from edgevision.analytics.tracking import ByteTrack, Untracked
-from edgevision.bundle import Bundle
 from edgevision.bundle.signature import read_trusted
 from edgevision.config.daemon import CameraSettings, DaemonSettings, ModelSettings
 from edgevision.config.load import config_revision
-from edgevision.daemon.actuation import Actuation
 from edgevision.daemon.analytics import AnalyticsStage, Result
 from edgevision.daemon.announce import Announcer
-from edgevision.daemon.camera import CameraUnit, Fingerprint
+from edgevision.daemon.building import Building
+from edgevision.daemon.camera import CameraUnit
 from edgevision.daemon.clock import ClockWatch
 from edgevision.daemon.emit import Emitter
 from edgevision.daemon.health import HealthBoard
@@ -30,11 +25,9 @@ from edgevision.daemon.http import HttpServer
 from edgevision.daemon.loading import Loading
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.model import ModelUnit
-from edgevision.daemon.pipeline import CameraPipeline, Kept
-from edgevision.daemon.registry import ACTUATORS, ANALYSES, BACKENDS, SOURCES, TRACKERS, TRIGGERS, build
+from edgevision.daemon.registry import BACKENDS
 from edgevision.daemon.service import Daemon
-from edgevision.daemon.supervisor import Stage, contained
-from edgevision.daemon.triggered import Burst
+from edgevision.daemon.supervisor import Stage
 from edgevision.errors import ConfigError, EventError, Problem
 from edgevision.events import topics
 from edgevision.events.build import EventBuilder
@@ -43,8 +36,6 @@ from edgevision.events.times import timestamp
 from edgevision.mqtt.commands import Commands, Handler
 from edgevision.mqtt.relay import Relay
 from edgevision.mqtt.settings import MqttSettings
-from edgevision.sources.base import SourceContext
-from edgevision.station.ledger import TriggerLedger
 from edgevision.types import Detections, Frame
 
 log = structlog.get_logger(__name__)
@@ -73,7 +64,6 @@ class Assembly:
         self._relay_of_device: Relay | None = None
         self.board = HealthBoard()
         self.metrics = Metrics()
-        self._fresh = fresh
         self._started_utc = datetime.now(timezone.utc)
         self._units: dict[str, CameraUnit] = {}
         self._bundles = {
@@ -81,6 +71,7 @@ class Assembly:
         }
         self._builder = builder = EventBuilder(settings.site, settings.device, config_revision(settings, folder))
         self.outbox = SqliteOutbox(settings.outbox, builder)  # type: ignore[arg-type]
+        self._building = Building(self.outbox, builder, self.metrics, self._started_utc, fresh=fresh)
         self._announcer = Announcer(self.outbox, builder)
         self._announcer.started(self.outbox.previous_boot())
         clock = ClockWatch()
@@ -141,62 +132,8 @@ class Assembly:
         return unit
 
     def _camera(self, name: str, settings: CameraSettings) -> CameraUnit:
-        bundle = self._bundles[settings.model]
-        fingerprint = Fingerprint.of(settings, bundle.model_ref)
-        pipeline, saved = self._pipeline(name, settings, bundle, fingerprint)
-        station = settings.station
-        trigger = None if station.trigger is None else build(TRIGGERS, station.trigger)
-        actuator = None if station.actuator is None else build(ACTUATORS, station.actuator)
-        dropped = lambda reason, frames: self.metrics.drops.labels(name, reason).inc(frames)  # noqa: E731 - two words
-        context = SourceContext(name, pipeline.position, self._started_utc, dropped=dropped)
-        source = build(SOURCES, settings.source, context)
-        unit = CameraUnit(
-            name,
-            settings,
-            source,
-            pipeline,
-            model=bundle.model_ref,
-            live=source.policy == "latest",
-            fingerprint=fingerprint,
-            recorded=getattr(source, "recorded", False),
-            trigger=trigger,
-            burst=_burst(settings),
-            actuation=None if actuator is None else Actuation(name, actuator, self.metrics),
-            ended=saved,
-        )
-        self._units[name] = unit
+        unit = self._units[name] = self._building.camera(name, settings, self._bundles[settings.model])
         return unit
-
-    def _pipeline(
-        self, name: str, settings: CameraSettings, bundle: Bundle, fingerprint: Fingerprint
-    ) -> tuple[CameraPipeline, bool]:
-        """A camera's loop as it goes on from what is stored, and whether its source had come to its end."""
-        saved = self.outbox.state(name)
-        made = self._new_pipeline(name, settings, bundle)
-        if saved is None or "of" not in saved.body:
-            return made, False
-        kept = fingerprint.kept(saved.body["of"])
-        if self._fresh:
-            kept = Kept(source=False, tracker=False, analyses={})
-        state, position = saved.body["pipeline"], saved.position if kept.source else None
-        read = kept.readable(state, _tracker(settings), _analyses(name, settings, bundle))
-        error = contained(f"restore/{name}", lambda: made.restore(state, read, position))
-        if error is not None or read != kept:
-            log.error("camera.state_unreadable", camera=name, error=error)
-        started = "the beginning" if made.position is None else f"position {made.position}"
-        analyses = f"{len(read.analyses)} of {len(settings.analyses)}"
-        log.info("camera.restored", camera=name, goes_on_from=started, tracks=read.tracker, analyses=analyses)
-        return made, bool(kept.source and saved.body["ended"])
-
-    def _new_pipeline(self, name: str, settings: CameraSettings, bundle: Bundle) -> CameraPipeline:
-        station = settings.station
-        deadline_s = None if station.deadline_ms is None else station.deadline_ms / 1000
-        ledger = None if station.trigger is None else TriggerLedger(deadline_s, station.on_timeout)
-        analyses = _analyses(name, settings, bundle)
-        crashes = self.metrics.restarts.labels(f"analyses/{name}")
-        return CameraPipeline(
-            name, _tracker(settings), analyses, ledger, on_crash=crashes.inc, check=self._builder.check
-        )
 
     def _answered(self, frame: Frame, detections: Detections, arrived_t_s: float) -> None:
         self._analytics.post(Result(frame, detections, arrived_t_s))
@@ -291,25 +228,3 @@ class Assembly:
             ("age_s", "edgevision_outbox_age_seconds", "Age of the oldest event that waits for the broker"),
         ):
             self.metrics.gauge(name, text, lambda fact=fact: float(self.outbox.health().facts[fact]))  # type: ignore[misc]
-
-
-def _analyses(name: str, settings: CameraSettings, bundle: Bundle) -> list[Analysis]:
-    context = AnalysisContext(name, bundle.manifest.classes)
-    return [build(ANALYSES, item, context) for item in settings.analyses]
-
-
-def _burst(settings: CameraSettings) -> Burst:
-    """What an inspection by trigger wants of each."""
-    for item in settings.analyses:
-        if isinstance(item, Inspection.Settings) and isinstance(item.part, ByTrigger):
-            return Burst(item.part.frames, item.part.window_ms / 1000)
-    return Burst()
-
-
-def _tracker(settings: CameraSettings) -> Tracker:
-    """The configured tracker; inspection follows parts itself and wants every detection, also one seen only once."""
-    if settings.tracker is not None:
-        tracker: Tracker = build(TRACKERS, settings.tracker)
-        return tracker
-    only_inspects = all(isinstance(item, Inspection.Settings) for item in settings.analyses)
-    return Untracked(Untracked.Settings()) if only_inspects else ByteTrack(ByteTrack.Settings())
