@@ -89,7 +89,7 @@ class CameraSettings(Settings):
 
 
 class HttpSettings(Settings):
-    """The daemon's own small HTTP server: /metrics, /healthz, /readyz and software triggers."""
+    """The daemon's own small HTTP server: /metrics, /healthz, /readyz, /looks and software triggers."""
 
     host: str = "127.0.0.1"
     """Address to listen on; `0.0.0.0` for all."""
@@ -100,7 +100,7 @@ class HttpSettings(Settings):
 class CommandSettings(Settings):
     """Commands over MQTT, off by default."""
 
-    verbs: list[Literal["reload", "state", "trigger", "resend"]] = []
+    verbs: list[Literal["reload", "state", "trigger", "resend", "looks"]] = []
     """Which commands are obeyed."""
 
 

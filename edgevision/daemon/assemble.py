@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,12 @@ from edgevision.daemon.emit import Emitter
 from edgevision.daemon.health import HealthBoard
 from edgevision.daemon.http import HttpServer
 from edgevision.daemon.loading import Loading
+from edgevision.daemon.looks import Looks
 from edgevision.daemon.metrics import Metrics
 from edgevision.daemon.model import ModelUnit
 from edgevision.daemon.registry import BACKENDS
 from edgevision.daemon.service import Daemon
-from edgevision.daemon.supervisor import Stage
+from edgevision.daemon.supervisor import Run, Stage
 from edgevision.errors import ConfigError, EventError, Problem
 from edgevision.events import topics
 from edgevision.events.build import EventBuilder
@@ -76,6 +78,8 @@ class Assembly:
         self._announcer.started(self.outbox.previous_boot())
         clock = ClockWatch()
         emitter = Emitter(self.outbox, builder, self.metrics, clock, state_interval_s=settings.state_interval_s)
+        file = self.outbox.path.with_name(f"{self.outbox.path.name}.looks.json")
+        self._looks = Looks(file, settings.site, settings.device, settings.cameras)
         self._analytics = AnalyticsStage(emitter, self.metrics, self._announcer.camera)
         models = {name: self._model(name, model) for name, model in settings.models.items()}
         relay, commands = self._relay(reload) or (None, None)
@@ -99,6 +103,7 @@ class Assembly:
         except ConfigError:
             self.outbox.close()
             raise
+        self._looks_stage = self._side_stage("looks", self._looks.run)
         self._gauges()
 
     def delivered(self) -> bool:
@@ -109,11 +114,12 @@ class Assembly:
 
     def close(self) -> None:
         """Give back what outlives the daemon's own stop."""
-        if self._http is not None:
-            server, stage = self._http
+        stages = [self._looks_stage] if self._http is None else [self._http[1], self._looks_stage]
+        for stage in stages:
             stage.stop()
             stage.join(2.0)
-            server.close()
+        if self._http is not None:
+            self._http[0].close()
 
     def _model(self, name: str, settings: ModelSettings) -> ModelUnit:
         bundle = self._bundles[name]
@@ -127,6 +133,7 @@ class Assembly:
             metrics=self.metrics,
             on_answer=self._answered,
             on_skip=self._skipped,
+            on_input=partial(self._looks.see, bundle.manifest.name),
         )
         self.board.register(f"model/{name}", unit.health)
         return unit
@@ -152,6 +159,7 @@ class Assembly:
                 "state": lambda _: self.daemon.state(),
                 "trigger": self._trigger,
                 "resend": self._resend,
+                "looks": lambda _: self._looks.document(),
             }
             allowed: dict[str, Handler] = {verb: handlers[verb] for verb in settings.commands.verbs}
             commands = Commands(settings.site, settings.device, allowed)
@@ -170,6 +178,7 @@ class Assembly:
     def _settle(self, settings: DaemonSettings) -> None:
         """Settings were reloaded: from now on events and the birth message speak of these."""
         self.settings = settings
+        self._looks.keep(settings.cameras)
         self._builder.configrev = config_revision(settings, self._folder)
         if self._relay_of_device is not None:
             self._relay_of_device.retain(topics.birth(settings.site, settings.device), self._birth())
@@ -209,15 +218,27 @@ class Assembly:
         if http is None:
             return None
         try:
-            server = HttpServer(http.host, http.port, self.board, self.metrics, self.daemon.trigger)
+            server = HttpServer(
+                http.host,
+                http.port,
+                board=self.board,
+                metrics=self.metrics,
+                trigger=self.daemon.trigger,
+                looks=self._looks.document,
+            )
         except OSError as exc:
             message = f"cannot listen on {http.host}:{http.port}: {exc.strerror}; take another port, or `http: null`"
             raise ConfigError([Problem("settings", "http.port", message)]) from exc
-        stage = Stage("http", server.run, critical=False)
-        self.board.register("stage/http", stage.health)
-        stage.start()
+        stage = self._side_stage("http", server.run)
         log.info("http.listening", host=http.host, port=server.port)
         return server, stage
+
+    def _side_stage(self, name: str, run: Run) -> Stage:
+        """A stage that the daemon does not need and that outlives its stop, started."""
+        stage = Stage(name, run, critical=False)
+        self.board.register(f"stage/{name}", stage.health)
+        stage.start()
+        return stage
 
     def _gauges(self) -> None:
         ready = lambda: float(self.board.report().ready)  # noqa: E731 - read when Prometheus asks

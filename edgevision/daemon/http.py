@@ -1,4 +1,4 @@
-"""The daemon's own HTTP server: metrics, health and the software trigger."""
+"""The daemon's own HTTP server: metrics, health, what the cameras see, and the software trigger."""
 
 from __future__ import annotations
 
@@ -35,12 +35,33 @@ class Answer:
 
 
 class HttpServer:
-    """Serves ``/metrics``, ``/healthz``, ``/readyz`` and ``POST /cameras/NAME/trigger``; ``run`` is a stage."""
+    """Serves ``/metrics``, ``/healthz``, ``/readyz``, ``/looks`` and ``POST /cameras/NAME/trigger``.
 
-    def __init__(self, host: str, port: int, board: HealthBoard, metrics: Metrics, trigger: TriggerHandler) -> None:
+    ``run`` is a stage.
+
+    Args:
+        host: Address to listen on.
+        port: TCP port; 0 takes a free one.
+        board: Tells of health.
+        metrics: Counters.
+        trigger: Fires a camera's trigger.
+        looks: Tells what the cameras see.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        board: HealthBoard,
+        metrics: Metrics,
+        trigger: TriggerHandler,
+        looks: Callable[[], Mapping[str, Any]],
+    ) -> None:
         self._board = board
         self._metrics = metrics
         self._trigger = trigger
+        self._looks = looks
         self._server = ThreadingHTTPServer((host, port), _handler(self))
         self._server.daemon_threads = True
 
@@ -70,7 +91,9 @@ class HttpServer:
             report = self._board.report()
             good = report.alive if path == "/healthz" else report.ready
             return _json(HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE, report.document())
-        return _json(HTTPStatus.NOT_FOUND, {"error": "there is /metrics, /healthz and /readyz"})
+        if path == "/looks":
+            return _json(HTTPStatus.OK, self._looks())
+        return _json(HTTPStatus.NOT_FOUND, {"error": "there is /metrics, /healthz, /readyz and /looks"})
 
     def post(self, path: str, body: bytes) -> Answer:
         """Answer a POST."""

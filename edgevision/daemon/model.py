@@ -10,7 +10,7 @@ import structlog
 
 from edgevision.daemon.metrics import Metrics
 from edgevision.inference.base import Detector
-from edgevision.inference.batcher import Batcher, SkipReason, Timings
+from edgevision.inference.batcher import Batcher, OnInput, SkipReason, Timings
 from edgevision.types import Detections, Frame, Health
 
 log = structlog.get_logger(__name__)
@@ -31,6 +31,7 @@ class ModelUnit:
         metrics: Counters.
         on_answer: Takes results; its waiting holds the model back.
         on_skip: Hears of every accepted frame that gets no answer.
+        on_input: Shown what the model was given.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class ModelUnit:
         metrics: Metrics,
         on_answer: OnAnswer,
         on_skip: OnSkip,
+        on_input: OnInput | None = None,
     ) -> None:
         self.name = name
         self.ref = ref
@@ -52,7 +54,7 @@ class ModelUnit:
         self._on_answer = on_answer
         self._on_skip = on_skip
         self._loaded = False
-        self.batcher = Batcher(self._answered, self._skipped)
+        self.batcher = Batcher(self._answered, self._skipped, on_input=on_input)
 
     def run(self, stop: threading.Event) -> None:
         """Load the model and answer frames until stopped."""

@@ -69,6 +69,9 @@ class SqliteOutbox:
         settings: Where and how much.
         builder: Who speaks in the outbox's own events; its boot id is the present one.
 
+    Attributes:
+        path: The file.
+
     Raises:
         OutboxError: The file is in use by another process, from a newer version, or cannot be made.
     """
@@ -77,7 +80,7 @@ class SqliteOutbox:
 
     def __init__(self, settings: OutboxSettings, builder: EventBuilder) -> None:
         path = settings.path
-        self._path = path
+        self.path = path
         self._file_lock = _lock(path)
         try:
             connection, self._set_aside = _open(path, settings.durability)
@@ -234,7 +237,7 @@ class SqliteOutbox:
         with self._cond:
             if self._reader.damage is not None or self._writer.damaged:
                 with contextlib.suppress(OSError):  # no room even for a name: an unclean end will tell
-                    suspicion(self._path).touch()
+                    suspicion(self.path).touch()
             self._reader.close()
             self._store.close()
         self._file_lock.close()

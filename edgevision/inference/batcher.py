@@ -20,7 +20,7 @@ from edgevision.errors import BackendError
 from edgevision.inference.base import Batch, Detector
 from edgevision.inference.halves import Entry, Half, Lane, Policy, why_unreadable
 from edgevision.inference.preprocess import BatchBuffer
-from edgevision.types import Detections, Frame
+from edgevision.types import Detections, Frame, Image
 
 SkipReason = Literal["newer_frame", "unreadable", "removed", "failed"]
 
@@ -46,6 +46,8 @@ class Timings:
 
 OnResult = Callable[[Frame, Detections, Timings], None]
 OnSkip = Callable[[Frame, SkipReason, str], None]
+OnInput = Callable[[Frame, Image, Literal["rgb", "bgr"]], None]
+"""(frame, (H, W, 3) uint8 that the model was given of it, without padding and good during the call, channel order)."""
 
 
 class Batcher:
@@ -56,15 +58,19 @@ class Batcher:
     Args:
         on_result: Called in the thread of ``run`` with each answered frame; its waiting holds the model back.
         on_skip: Called with each accepted frame that gets no answer, why, and a line of detail.
+        on_input: Called with each answered frame and its pixels, after the answers of its batch were handed out.
         scale_threads: Threads that scale pixels.
 
     Attributes:
         abandoned: Whether nobody will answer any more.
     """
 
-    def __init__(self, on_result: OnResult, on_skip: OnSkip, *, scale_threads: int = 2) -> None:
+    def __init__(
+        self, on_result: OnResult, on_skip: OnSkip, *, on_input: OnInput | None = None, scale_threads: int = 2
+    ) -> None:
         self._on_result = on_result
         self._on_skip = on_skip
+        self._on_input = on_input
         self._scale_threads = scale_threads
         self._lanes: dict[str, Lane] = {}
         self._turns: deque[Lane] = deque()
@@ -205,6 +211,7 @@ class Batcher:
         began = time.perf_counter()
         answers = iter(self._infer(detector, half, slots))
         ended = time.perf_counter()
+        answered = [half.jobs[slot] for slot in slots]
         while half.jobs:
             job = half.jobs[0]
             if job in unreadable:
@@ -215,6 +222,9 @@ class Batcher:
                 timings = Timings(queue_ms, scale_ms, (ended - began) * 1e3, len(slots))
                 self._on_result(job.entry.frame, next(answers), timings)
             half.jobs.popleft()
+        if self._on_input is not None:
+            for job in answered:
+                self._on_input(job.entry.frame, half.buffer.picture(job.slot), half.buffer.spec.order)
 
     def _infer(self, detector: Detector, half: Half, slots: list[int]) -> list[Detections]:
         entries = [half.jobs[slot].entry for slot in slots]

@@ -43,7 +43,20 @@ class BatchBuffer:
         ):
             image[:] = spec.pad
         self._letterboxes[slot] = letterbox
-        image[letterbox.top : letterbox.top + height, letterbox.left : letterbox.left + width] = pixels
+        self.picture(slot)[:] = pixels
+
+    def picture(self, slot: int) -> Image:
+        """What a slot was filled with, without the padding; a view, good until the slot is filled again.
+
+        Raises:
+            ValueError: It never was.
+        """
+        letterbox = self._letterboxes[slot]
+        if letterbox is None:
+            msg = f"slot {slot} is empty"
+            raise ValueError(msg)
+        (width, height), left, top = letterbox.inner, letterbox.left, letterbox.top
+        return self._images[slot, top : top + height, left : left + width]
 
     def batch(self, slots: list[int]) -> Batch:
         """The pictures of ``slots``, in that order; a view of this memory when they are the first ones."""

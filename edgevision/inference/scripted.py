@@ -9,7 +9,7 @@ from edgevision.errors import BackendError
 from edgevision.inference.base import Batch, InputSpec
 from edgevision.types import Detections, Image, Letterbox
 
-Look = Callable[[Image, Letterbox], Detections]
+Script = Callable[[Image, Letterbox], Detections]
 
 
 class ScriptedDetector:
@@ -27,12 +27,12 @@ class ScriptedDetector:
 
     def __init__(
         self,
-        script: Look | Iterable[Detections | BackendError],
+        script: Script | Iterable[Detections | BackendError],
         classes: Sequence[str] = ("thing",),
         spec: InputSpec = InputSpec(64, 64),  # noqa: B008 - frozen
         max_batch: int = 8,
     ) -> None:
-        self._look: Look | None = script if callable(script) else None
+        self._look: Script | None = script if callable(script) else None
         self._answers: Iterator[Detections | BackendError] = iter(() if callable(script) else script)
         self._classes = tuple(classes)
         self._spec = spec

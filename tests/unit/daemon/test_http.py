@@ -23,7 +23,14 @@ class Running:
         self.board = HealthBoard()
         self.metrics = Metrics()
         self.triggered: list[tuple[str, dict[str, Any]]] = []
-        self.server = HttpServer("127.0.0.1", 0, self.board, self.metrics, self._trigger)
+        self.server = HttpServer(
+            "127.0.0.1",
+            0,
+            board=self.board,
+            metrics=self.metrics,
+            trigger=self._trigger,
+            looks=lambda: {"site": "s", "cameras": {}},
+        )
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self.server.run, args=(self.stop,))
         self.thread.start()
@@ -77,6 +84,11 @@ def test_metrics_are_prometheus_text(running: Running) -> None:
     assert status == 200
     assert 'edgevision_frames_total{camera="door"} 3.0' in body
     assert "edgevision_outbox_depth 42.0" in body
+
+
+def test_what_the_cameras_see_is_told(running: Running) -> None:
+    status, body = running.ask("/looks")
+    assert (status, json.loads(body)) == (200, {"site": "s", "cameras": {}})
 
 
 def test_a_trigger_is_posted(running: Running) -> None:

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgevision.errors import BackendError
-from edgevision.inference.base import Batch
+from edgevision.inference.base import Batch, InputSpec
 from edgevision.inference.batcher import Batcher
 from edgevision.inference.scripted import ScriptedDetector
 from edgevision.types import Detections, Frame, Image
@@ -293,3 +293,30 @@ def test_whatever_happens_each_lossless_frame_is_answered_once(
     for number, count in enumerate(counts):
         given_up = {index for camera, index, _, _ in record.skips if camera == str(number)}
         assert record.of(str(number)) == [index for index in range(count) if index not in given_up]
+
+
+def test_what_the_model_was_given_is_shown_once_its_batch_is_answered() -> None:
+    record, shown = Record(), list[tuple[int, int, tuple[int, ...], str, int]]()
+
+    def show(item: Frame, picture: Image, order: str) -> None:
+        shown.append((item.index, int(picture.min()), picture.shape, order, len(record.results)))
+
+    batcher, stop = Batcher(record.result, record.skip, on_input=show), threading.Event()
+    batcher.add("file", "block", 4)
+    for item in (frame("file", 0), frame("file", 1, BackendError("broken")), frame("file", 2)):
+        assert batcher.put(item)
+    stop.set()
+    batcher.run(ScriptedDetector(read_number, spec=SPEC, max_batch=4), stop)
+    assert shown == [(0, 0, (8, 8, 3), "rgb", 2), (2, 2, (8, 8, 3), "rgb", 2)]
+
+
+def test_what_is_shown_has_no_padding() -> None:
+    shapes: list[tuple[int, ...]] = []
+    record, stop = Record(), threading.Event()
+    show = lambda _frame, picture, _order: shapes.append(picture.shape)  # noqa: E731 - two words
+    batcher = Batcher(record.result, record.skip, on_input=show)
+    batcher.add("file", "block")
+    batcher.put(frame("file", 1))
+    stop.set()
+    batcher.run(ScriptedDetector(read_number, spec=InputSpec(16, 8, align="corner"), max_batch=1), stop)
+    assert shapes == [(8, 8, 3)]
