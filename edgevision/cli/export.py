@@ -33,6 +33,11 @@ def export(  # noqa: PLR0913 - one a command-line option
     calibration: Path | None = typer.Option(
         None, help="Pictures such as the cameras take, to calibrate int8 on; without it the training pictures."
     ),
+    looks: list[Path] = typer.Option(
+        [],
+        metavar="FILE|FOLDER",
+        help="What devices tell of what their cameras see (GET /looks), to compare these with.",
+    ),
     defects: str | None = typer.Option(None, metavar="A,B", help="Classes that make a part defective; all without it."),
     templates_as_good: bool = typer.Option(False, "--templates-as-good", help="Templates join as good parts."),
     most_loss: float = typer.Option(0.01, min=0, max=1, help="Loss of mAP50-95 that is allowed."),
@@ -64,6 +69,7 @@ def export(  # noqa: PLR0913 - one a command-line option
         split="" if split == "all" else split,
         budget=Budget(map50_95=most_loss, recall=most_recall_loss),
         calibration=calibration,
+        looks=tuple(looks),
         defects=tuple(name.strip() for name in defects.split(",")) if defects else None,
         with_templates=templates_as_good,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from edgevision.evaluation.predict import predict
 from edgevision.evaluation.splits import split_of
 from edgevision.export.calibration import Calibration, calibration
 from edgevision.export.card import gate_document, with_gate
+from edgevision.export.coverage import NOT_COMPARED, look_of, read_seen, uncovered
 from edgevision.export.drafts import LOW, draft
 from edgevision.export.gate import Budget
 from edgevision.export.kinds import FP32, PREFERRED, kinds_of
@@ -47,6 +48,7 @@ class Request:
         split: What they are judged on.
         budget: How much worse they may be.
         calibration: Folder of pictures to calibrate on; the training pictures without it.
+        looks: What devices tell of what their cameras see, files and folders of them; compared with those pictures.
         defects: Classes that make a part ng; ``None`` for all.
         with_templates: Whether templates join as good parts.
         seed: Of what is drawn by chance.
@@ -58,6 +60,7 @@ class Request:
     split: str = "val"
     budget: Budget = field(default_factory=Budget)
     calibration: Path | None = None
+    looks: tuple[Path, ...] = ()
     defects: tuple[str, ...] | None = None
     with_templates: bool = False
     seed: int = 0
@@ -102,11 +105,12 @@ def export(origin: Origin, data: DataSet, request: Request, out: Path, steps: To
     if out.exists() and not (out / MANIFEST).is_file():
         raise ExportError(f"{out} exists already and is no bundle, so it is not replaced")
     judged = split_of(templates_as_good(data) if request.with_templates else data, request.split)
-    chosen = _calibration(data, judged, request, steps)
+    spec = _spec(origin)
+    chosen = _calibration(data, judged, spec, request, steps)
     trial = _trial(origin, judged, request, steps)
     kinds = [kind for precision in request.precisions for kind in kinds_of(precision)]
     done = []
-    for artefact in artefacts(trial, kinds, chosen.files, _spec(trial)):
+    for artefact in artefacts(trial, kinds, chosen.files, spec):
         done.append(artefact)
         if artefact.content is None and not done[1:]:
             raise ExportError(f"the exported graph does not show what was trained: {artefact.reasons[0]}")
@@ -114,14 +118,18 @@ def export(origin: Origin, data: DataSet, request: Request, out: Path, steps: To
     return Exported(bundle, tuple(done), trial, request.split, chosen.warnings)
 
 
-def _calibration(data: DataSet, judged: DataSet, request: Request, steps: Told) -> Calibration:
+def _calibration(data: DataSet, judged: DataSet, spec: InputSpec, request: Request, steps: Told) -> Calibration:
     if "int8" not in request.precisions:
         return Calibration((), ())
+    seen = read_seen(request.looks, request.name) if request.looks else None
     steps.say("looking at the pictures to calibrate on")
     found = calibration(request.calibration, data, judged, seed=request.seed)
-    for warning in found.warnings:
+    missing = [NOT_COMPARED] if seen is None else uncovered(seen, look_of(found.files, spec))
+    if seen is not None and not missing:
+        steps.say(f"they cover what {len(seen.cameras)} cameras see")
+    for warning in (*found.warnings, *missing):
         steps.say(warning)
-    return found
+    return replace(found, warnings=(*found.warnings, *missing))
 
 
 def _trial(origin: Origin, judged: DataSet, request: Request, steps: Told) -> Trial:
@@ -160,8 +168,8 @@ def _usable(manifest: Mapping[str, Any], source: bytes, steps: Told) -> Iterator
                 yield place
 
 
-def _spec(trial: Trial) -> InputSpec:
-    with draft(trial.manifest, trial.source) as bundle:
+def _spec(origin: Origin) -> InputSpec:
+    with draft(origin.manifest, origin.content) as bundle:
         given = bundle.manifest.input
     return InputSpec(given.width, given.height, given.order, given.align, given.pad)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,7 @@ from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.places import places
 from edgevision.inference.selftest import selftest
 from edgevision.logs import setup_logging
+from edgevision.looks import CameraLooks, DeviceLooks, Look, look_at
 
 
 def run(*arguments: object) -> Result:
@@ -116,6 +118,52 @@ def test_a_harmful_calibration_is_caught_and_nothing_of_it_is_usable(
     assert "refused" in (bundle.folder / "MODEL_CARD.md").read_text("utf-8")
     with pytest.raises(EdgevisionError, match="no int8 artefact for cpu"):
         OnnxDetector(bundle, OnnxSettings(device="cpu", precision="int8"))
+
+
+def told_by_a_device(file: Path, pictures: Iterable[Path], top: int = 255) -> Path:
+    """What a camera tells that has seen these pictures, made darker."""
+    look = Look()
+    for picture in pictures:
+        look += look_at((cv2.imread(str(picture)) * (top / 255)).astype(np.uint8), "bgr")
+    seen = {"line": CameraLooks(model="out", days={date(2026, 1, 1): look})}
+    file.write_text(DeviceLooks(site="s", device="d", cameras=seen).model_dump_json(), "utf-8")
+    return file
+
+
+def test_what_the_cameras_see_is_compared_with_the_pictures_to_calibrate_on(
+    exported: tuple[Result, Bundle], small: Bundle, patches: Path, tmp_path: Path
+) -> None:
+    assert (
+        sum("not compared with what the cameras see" in said for said in json.loads(exported[0].stdout)["warnings"])
+        == 1
+    )
+    pictures = sorted(patches.rglob("*.png"))
+    near = told_by_a_device(tmp_path / "near.json", pictures)
+    options = (
+        small.folder,
+        "--out",
+        tmp_path / "out",
+        "--data",
+        patches,
+        "--precision",
+        "int8",
+        "--most-recall-loss",
+        0.1,
+    )
+    done = run(*options, "--looks", near)
+    said = " ".join(done.stdout.split())
+    assert "they cover what 1 cameras see" in said
+    assert "not compared" not in said
+    dark = grey(tmp_path / "dark", 30, 20)
+    far = refused(*options, "--force", "--calibration", dark, "--looks", tmp_path / "near.json")
+    assert far.startswith("the pictures to calibrate on are far from what the camera sees; camera s/d/line: ")
+    (tmp_path / "bad.json").write_text("{}")
+    assert "is not what GET /looks gives" in refused(*options, "--force", "--looks", tmp_path / "bad.json")
+
+
+def test_without_eight_bits_nothing_is_compared(small: Bundle, patches: Path, tmp_path: Path) -> None:
+    done = run(small.folder, "--out", tmp_path / "out", "--data", patches, "--precision", "fp16", "--json")
+    assert json.loads(done.stdout)["warnings"] == []
 
 
 def test_what_cannot_be_decided_is_written_and_only_taken_by_name(small: Bundle, patches: Path, tmp_path: Path) -> None:
