@@ -30,6 +30,8 @@ DAYS = 14
 """How many days are kept of a camera, the last ones on which it ran."""
 MOST_WAITING = 8
 """Pictures that wait to be measured; while there are so many no more are taken."""
+PATIENCE_S = 0.5
+"""How long a stop may wait for the stage; waking up five times a second would cost more than the looks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +84,7 @@ class Looks:
         save_at_s = time.monotonic() + SAVE_EVERY_S
         while not (stop.is_set() and self._samples.empty()):
             with suppress(queue.Empty):
-                self._count(self._samples.get(timeout=0.2))
+                self._count(self._samples.get(timeout=PATIENCE_S))
             if time.monotonic() >= save_at_s:
                 save_at_s = time.monotonic() + SAVE_EVERY_S
                 self._save()

@@ -14,6 +14,7 @@ from daemon_process import DaemonProcess, ask, events_in, wait_until, write_sett
 from mosquitto import Mosquitto
 
 from edgevision.events import topics
+from edgevision.looks import read_looks
 
 pytestmark = pytest.mark.service
 
@@ -22,7 +23,7 @@ YARD = """\
     source: {kind: file, path: nowhere.mp4}
     model: people
 """
-MQTT = "mqtt: {{host: 127.0.0.1, port: {port}}}\ncommands: {{verbs: [reload, state, resend]}}\n"
+MQTT = "mqtt: {{host: 127.0.0.1, port: {port}}}\ncommands: {{verbs: [reload, state, resend, looks]}}\n"
 
 
 class Operator:
@@ -115,6 +116,15 @@ def test_a_resend_from_no_time_is_answered_and_so_is_what_comes_after(
     assert answer["ok"] is False
     assert answer["error"].startswith("resend")
     assert operator.ask("state")["ok"] is True
+
+
+def test_what_the_cameras_see_comes_as_a_file_that_an_export_takes(
+    tmp_path: Path, operator: Operator, daemon: DaemonProcess
+) -> None:
+    assert daemon.process.poll() is None
+    wait_until(lambda: operator.ask("looks")["cameras"])
+    (tmp_path / "answer.json").write_text(json.dumps(operator.ask("looks")))
+    assert read_looks(tmp_path / "answer.json").cameras["hall"].model == "people"
 
 
 def test_what_is_not_switched_on_is_not_obeyed(operator: Operator, daemon: DaemonProcess, tmp_path: Path) -> None:
