@@ -126,7 +126,7 @@ def _calibration(data: DataSet, judged: DataSet, spec: InputSpec, request: Reque
     found = calibration(request.calibration, data, judged, seed=request.seed)
     missing = [NOT_COMPARED] if seen is None else uncovered(seen, look_of(found.files, spec))
     if seen is not None and not missing:
-        steps.say(f"they cover what {len(seen.cameras)} cameras see")
+        steps.say(f"they cover what the cameras see; {len(seen.cameras)} compared")
     for warning in (*found.warnings, *missing):
         steps.say(warning)
     return replace(found, warnings=(*found.warnings, *missing))

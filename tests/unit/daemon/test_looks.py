@@ -12,7 +12,7 @@ import pytest
 
 from edgevision.daemon.looks import DAYS, EVERY_S, MOST_WAITING, Looks
 from edgevision.looks import DeviceLooks, read_looks
-from edgevision.sources.media import ArrayPixels
+from edgevision.media.pixels import ArrayPixels
 from edgevision.types import Frame, FrameTime, Image
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)

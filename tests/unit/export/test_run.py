@@ -152,7 +152,7 @@ def test_what_the_cameras_see_is_compared_with_the_pictures_to_calibrate_on(
     )
     done = run(*options, "--looks", near)
     said = " ".join(done.stdout.split())
-    assert "they cover what 1 cameras see" in said
+    assert "they cover what the cameras see; 1 compared" in said
     assert "not compared" not in said
     dark = grey(tmp_path / "dark", 30, 20)
     far = refused(*options, "--force", "--calibration", dark, "--looks", tmp_path / "near.json")
