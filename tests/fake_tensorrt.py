@@ -1,4 +1,4 @@
-"""Stand-ins for ``tensorrt`` (10 and 11) and ``cuda.bindings.runtime``, with the names that ours are written to.
+"""Stand-ins for ``tensorrt`` (8.6, 10 and 11) and ``cuda.bindings.runtime``, with the names that ours are written to.
 
 An engine computes by ONNX Runtime on "device" memory, which is the host's. So control flow, shapes, addresses and
 failures are tested; that the real modules behave so is not.
@@ -44,6 +44,7 @@ class Faults:
         self.loading = ""
         self.shapes = False
         self.pinned_left: int | None = None
+        self.port_type = ""
         self.device: dict[int, int] = {}
 
 
@@ -144,7 +145,7 @@ def _cuda(faults: Faults) -> Any:  # noqa: C901 - a module in one place
 
 def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in one place
     module: Any = ModuleType("tensorrt")
-    module.__version__ = {10: "10.3.0", 11: "11.1.0"}[version]
+    module.__version__ = {8: "8.6.2", 10: "10.3.0", 11: "11.1.0"}[version]
     module.__spec__ = ModuleSpec("tensorrt", None)  # so that it can be looked for
 
     class Severity(enum.IntEnum):
@@ -154,14 +155,24 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
         pass
 
     ILogger.Severity = Severity  # type: ignore[attr-defined]
-    flags = {"TF32", "GPU_FALLBACK"} | ({"FP16", "INT8"} if version == 10 else set())
-    bits = {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1} if version == 10 else {"STRONGLY_TYPED": 0, "PREFER_JIT": 1}
+    flags = {"TF32", "GPU_FALLBACK"} | ({"FP16", "INT8"} if version <= 10 else set())
+    bits = {
+        8: {"EXPLICIT_BATCH": 0},
+        10: {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1},
+        11: {"STRONGLY_TYPED": 0, "PREFER_JIT": 1},
+    }[version]
     module.ILogger = ILogger
     module.BuilderFlag = SimpleNamespace(**{name: name for name in flags})
     module.NetworkDefinitionCreationFlag = SimpleNamespace(**bits)
     module.MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
     module.TensorIOMode = SimpleNamespace(INPUT="in", OUTPUT="out")
-    module.nptype = lambda kind: kind
+
+    def nptype(kind: Any) -> Any:
+        if isinstance(kind, SimpleNamespace):
+            raise TypeError(f"Could not resolve TensorRT datatype to an equivalent numpy datatype: {kind.name}")
+        return kind
+
+    module.nptype = nptype
 
     class IProgressMonitor:
         pass
@@ -257,6 +268,10 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
                 watcher.phase_finish("search")
                 if stopped:
                     return None
+            typed = network.bits & (1 << bits["STRONGLY_TYPED"]) if "STRONGLY_TYPED" in bits else 0
+            if typed and config.flags:
+                self._log.log(Severity.ERROR, f"{config.flags} cannot be set on a strongly typed network")
+                return None
             if faults.build:
                 self._log.log(Severity.ERROR, faults.build)
                 return None
@@ -322,7 +337,7 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
             return "in" if name == self.input.name else "out"
 
         def get_tensor_dtype(self, name: str) -> Any:
-            return TYPES[self._ports[name].type]
+            return SimpleNamespace(name=faults.port_type) if faults.port_type else TYPES[self._ports[name].type]
 
         def get_tensor_shape(self, name: str) -> list[int]:
             return [side if isinstance(side, int) else -1 for side in self._ports[name].shape]

@@ -25,6 +25,7 @@ MOST_BYTES = 4 * 2**30  # of all engines; the one that was not used for longest 
 _TIMINGS = "timings.cache"
 _ASIDE = ".writing-"
 _LEFT_S = 3600
+_BUILT = 2  # how engines are built from a graph: 2 strongly typed; counted up, those that are there are built anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Key:
     @property
     def name(self) -> str:
         """For file names."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:24]
+        facts = {**asdict(self), "built": _BUILT}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
 
 class Engines:

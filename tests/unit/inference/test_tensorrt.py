@@ -108,10 +108,13 @@ def test_an_engine_is_kept_where_only_memory_is_short(faults: Faults, tmp_path: 
 @pytest.mark.parametrize(
     ("version", "precision", "bits", "flags"),
     [
-        (10, "fp32", 0b01, set()),
+        (8, "fp32", 0b1, set()),
+        (8, "fp16", 0b1, {"FP16"}),
+        (8, "int8", 0b1, {"INT8"}),
+        (10, "fp32", 0b11, set()),
         (10, "fp16", 0b11, set()),
-        (10, "int8", 0b01, {"INT8", "FP16"}),
-        (11, "fp32", 0b0, set()),
+        (10, "int8", 0b11, set()),
+        (11, "fp32", 0b1, set()),
         (11, "fp16", 0b1, set()),
         (11, "int8", 0b1, set()),
     ],
@@ -188,6 +191,15 @@ def test_shapes_that_do_not_fit_are_our_error(faults: Faults, tmp_path: Path) ->
     faults.shapes = True
     with pytest.raises(BackendError, match="the engine does not take"):
         TensorRtDetector(colour_bundle(tmp_path), settings(tmp_path))
+
+
+def test_ports_that_numpy_does_not_have_are_named(faults: Faults, tmp_path: Path) -> None:
+    faults.port_type = "BF16"
+    with pytest.raises(
+        BackendError, match=r"the port images is of the type BF16, which NumPy has not; export the model"
+    ):
+        TensorRtDetector(colour_bundle(tmp_path), settings(tmp_path))
+    assert faults.allocations == {}
 
 
 def test_without_tensorrt_it_says_so(tmp_path: Path) -> None:
