@@ -164,7 +164,6 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
     module.ILogger = ILogger
     module.BuilderFlag = SimpleNamespace(**{name: name for name in flags})
     module.NetworkDefinitionCreationFlag = SimpleNamespace(**bits)
-    module.MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
     module.TensorIOMode = SimpleNamespace(INPUT="in", OUTPUT="out")
 
     def nptype(kind: Any) -> Any:
@@ -226,10 +225,6 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
         def set_flag(self, flag: str) -> None:
             self.flags.add(flag)
 
-        def set_memory_pool_limit(self, pool: str, size: int) -> None:
-            assert pool == "workspace"
-            assert size > 0
-
         def add_optimization_profile(self, profile: Profile) -> None:
             self.profile = profile
 
@@ -275,7 +270,7 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
             if faults.build:
                 self._log.log(Severity.ERROR, faults.build)
                 return None
-            return b"PLAN%04d" % (most[0] if most else 0) + network.content
+            return b"PLAN" + "".join(f"{side:05d}" for side in most or (0,) * 4).encode() + network.content
 
     class Context:
         def __init__(self, engine: Engine) -> None:
@@ -286,6 +281,7 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
         def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
             assert name == self._engine.input.name
             self._shape = tuple(shape)
+            assert -1 not in shape
             return shape[0] <= self._engine.most
 
         def infer_shapes(self) -> list[str]:
@@ -320,13 +316,14 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
                 _view(self._addresses[item.name], value.shape, value.dtype)[...] = value
 
     class Engine:
-        def __init__(self, content: bytes, most: int) -> None:
+        def __init__(self, content: bytes, most: tuple[int, ...] | None) -> None:
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 4
             self.session = onnxruntime.InferenceSession(content, options)
             self.input = self.session.get_inputs()[0]
             self.outputs = self.session.get_outputs()
-            self.most = most or 1
+            self.profile = most
+            self.most = most[0] if most else 1
             self._ports = {item.name: item for item in (self.input, *self.outputs)}
             self.num_io_tensors = len(self._ports)
 
@@ -344,8 +341,8 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
 
         def get_tensor_profile_shape(self, name: str, profile: int) -> list[tuple[int, ...]]:
             assert (name, profile) == (self.input.name, 0)
-            sides = tuple(self.input.shape[1:])
-            return [(1, *sides), (self.most, *sides), (self.most, *sides)]
+            assert self.profile is not None
+            return [(1, *self.profile[1:]), self.profile, self.profile]
 
         def create_execution_context(self) -> Context:
             return Context(self)
@@ -361,7 +358,8 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
             if not plan.startswith(b"PLAN") or len(plan) < 40:
                 self._log.log(Severity.ERROR, "Serialization assertion stdVersionRead == serializationVersion failed")
                 return None
-            return Engine(plan[8:], int(plan[4:8]))
+            most = tuple(int(plan[at : at + 5]) for at in range(4, 24, 5))
+            return Engine(plan[24:], most if any(most) else None)
 
     module.Builder, module.OnnxParser, module.Runtime = Builder, OnnxParser, Runtime
     return module

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgevision.bundle import MANIFEST, Bundle, Precision, Tolerance, write_bundle
+from edgevision.bundle import MANIFEST, Bundle, InputManifest, Precision, Tolerance, write_bundle
 from edgevision.datasets.base import DataSet
-from edgevision.errors import BackendError, ExportError
+from edgevision.errors import BackendError, BundleError, ExportError
 from edgevision.evaluation.operating import choose_for_f1
 from edgevision.evaluation.parts import parts_of, templates_as_good
-from edgevision.evaluation.predict import predict
+from edgevision.evaluation.predict import Predictions, predict
 from edgevision.evaluation.splits import split_of
 from edgevision.export.calibration import Calibration, calibration
 from edgevision.export.card import gate_document, with_gate
@@ -126,28 +126,40 @@ def _calibration(data: DataSet, judged: DataSet, request: Request, steps: Told) 
 def _trial(origin: Origin, judged: DataSet, request: Request, steps: Told) -> Trial:
     """Run what was trained over the pictures; where only a graph is there, that is what was trained."""
     before = {**origin.manifest, "name": request.name} | ({"version": request.version} if request.version else {})
-    with draft(before, origin.content) as bundle:
-        spec = bundle.manifest.input
-        reference = (
-            origin.trained(bundle, LOW) if origin.trained else OnnxDetector(bundle, OnnxSettings(device="cpu"), LOW)
-        )
-        with steps.bar("what was trained", len(judged)) as advance:
-            trained = predict(reference, judged, advance=advance)
-        reference.close()
+    try:
+        source = source_graph(origin.content, InputManifest.model_validate(before["input"]))
+    except ExportError as exc:
+        raise ExportError(f"{origin.where}: {exc}") from exc
+    trained, thresholds = _trained(origin, before, judged, steps)
     manifest: dict[str, Any] = {**before, "input": {**before["input"], "layout": "nhwc-uint8"}}
-    thresholds = dict(before["thresholds"])
     if not origin.chosen:
         point = choose_for_f1(trained, parts_of(trained, request.defects))
         thresholds |= point.thresholds
         steps.say(f"thresholds: {point.how}")
     manifest["thresholds"] = thresholds
-    source = source_graph(origin.content, spec)
     pictures = _golden_files(manifest, origin, trained.data)
     manifest["golden"] = _golden(manifest, source, pictures, steps)
     here = tuple(_usable(manifest, source, steps))
     return Trial(
         manifest, pictures, trained.data, thresholds, trained, source, here, request.budget, request.defects, steps
     )
+
+
+def _trained(
+    origin: Origin, manifest: Mapping[str, Any], judged: DataSet, steps: Told
+) -> tuple[Predictions, dict[str, float]]:
+    """What was trained sees this, and its thresholds."""
+    with draft(manifest, origin.content) as bundle:
+        try:
+            reference = (
+                origin.trained(bundle, LOW) if origin.trained else OnnxDetector(bundle, OnnxSettings(device="cpu"), LOW)
+            )
+        except BundleError as exc:  # the draft's folder is nothing that anybody knows
+            raise ExportError(str(exc).replace(str(bundle.folder), str(origin.where))) from exc
+        with steps.bar("what was trained", len(judged)) as advance:
+            trained = predict(reference, judged, advance=advance)
+        reference.close()
+        return trained, dict(bundle.manifest.thresholds)
 
 
 def _golden_files(manifest: dict[str, Any], origin: Origin, judged: DataSet) -> dict[str, Path | bytes]:

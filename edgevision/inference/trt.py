@@ -65,14 +65,14 @@ class Plan:
         name: For messages.
         precision: Of the graph.
         max_batch: Most pictures at once, which the engine is tuned for; a graph with a fixed batch goes before it.
-        workspace_bytes: Most memory while it is built; ``None`` leaves it to TensorRT.
+        picture: Shape of one picture, (H, W, 3) or (3, H, W), for a graph that takes any size.
         level: 0 (quickest to build) to 5.
     """
 
     name: str
     precision: Precision
     max_batch: int
-    workspace_bytes: int | None = None
+    picture: tuple[int, int, int]
     level: int = 3
 
 
@@ -98,8 +98,6 @@ def build(content: bytes, plan: Plan, timings: bytes = b"", progress: Progress |
     config = builder.create_builder_config()
     for flag in flags:
         config.set_flag(flag)
-    if plan.workspace_bytes is not None:
-        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, plan.workspace_bytes)
     config.builder_optimization_level = plan.level
     _shape(builder, network, config, plan)
     cache = config.create_timing_cache(timings)
@@ -139,10 +137,12 @@ def _unparsed(parser: Any, name: str) -> BackendError:  # noqa: ANN401 - TensorR
 
 def _shape(builder: Any, network: Any, config: Any, plan: Plan) -> None:  # noqa: ANN401 - TensorRT's
     port = network.get_input(0)
-    sides = tuple(int(side) for side in port.shape)
-    if sides[0] == -1:
+    batch, *sides = (int(side) for side in port.shape)
+    if -1 in {batch, *sides}:
+        picture = [wanted if side == -1 else side for side, wanted in zip(sides, plan.picture, strict=False)]
+        least, most = ((count if batch == -1 else batch, *picture) for count in (1, plan.max_batch))
         profile = builder.create_optimization_profile()
-        profile.set_shape(port.name, (1, *sides[1:]), (plan.max_batch, *sides[1:]), (plan.max_batch, *sides[1:]))
+        profile.set_shape(port.name, least, most, most)
         config.add_optimization_profile(profile)
 
 
@@ -199,9 +199,8 @@ class Session:
         self._input = next(item for item in names if modes[item] == trt.TensorIOMode.INPUT)
         self._outputs = [item for item in names if modes[item] != trt.TensorIOMode.INPUT]
         shape = self._engine.get_tensor_shape(self._input)
-        self._dynamic = int(shape[0]) == -1
+        self._dynamic = -1 in [int(side) for side in shape]
         most = tuple(self._engine.get_tensor_profile_shape(self._input, 0)[2]) if self._dynamic else tuple(shape)
-        self._most = int(most[0])
         self._set_shape(most)
         self._graph: Any = None
         self._runs = 0

@@ -133,6 +133,7 @@ def test_what_the_self_test_would_refuse_is_not_offered(small: Bundle, dim: Path
     says = "the self-test would refuse it: golden/blue.png: blue at (8, 8, 18, 18): score expected 0.971, got 0.5"
     for item in (signed, unsigned):
         assert item["file"] is None
+        assert item["not_offered"][0].startswith(f"onnx cpu: {says}")
         checks = [check for check in item["gate"][0]["checks"] if check["outcome"] == "failed"]
         assert [check["what"] for check in checks] == ["golden pictures"], "nothing else is wrong with it"
         assert checks[0]["words"].startswith(says)

@@ -6,12 +6,13 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from fake_tensorrt import Faults, install
-from onnx_models import colour_bundle
+from onnx_models import colour_bundle, colour_manifest, write_colour_model
 from structlog.testing import capture_logs
 
-from edgevision.bundle import Bundle
+from edgevision.bundle import Bundle, write_bundle
 from edgevision.errors import BackendError
 from edgevision.inference.base import Batch
 from edgevision.inference.engines import Engines
@@ -68,6 +69,20 @@ def test_a_graph_for_one_picture_needs_no_setting(faults: Faults, tmp_path: Path
     detector = TensorRtDetector(colour_bundle(tmp_path, batch=1), settings(tmp_path, max_batch=8))
     assert detector.max_batch == 1
     assert len(faults.builds) == 1
+
+
+@pytest.mark.parametrize(("batch", "most"), [("N", (4, 48, 64, 3)), (1, (1, 48, 64, 3))])
+def test_a_graph_that_takes_any_size_is_built_for_the_bundles(
+    faults: Faults, tmp_path: Path, batch: int | str, most: tuple[int, ...]
+) -> None:
+    model = onnx.load(str(write_colour_model(tmp_path / "any.onnx", batch=batch)))
+    for side, name in zip(model.graph.input[0].type.tensor_type.shape.dim[1:3], ("height", "width"), strict=True):
+        side.dim_param = name
+    bundle = write_bundle(tmp_path / "any", colour_manifest(), {"model.onnx": model.SerializeToString()})
+    detector = TensorRtDetector(bundle, settings(tmp_path))
+    assert faults.builds[0][2] == most
+    for seed in range(3):
+        same(bundle, detector, 1, seed)
 
 
 def test_every_thread_works_on_the_gpu_that_was_asked_for(faults: Faults, tmp_path: Path) -> None:
