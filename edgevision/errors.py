@@ -71,7 +71,7 @@ class BundleCorrupt(BundleError):
 
 
 class BundleUntrusted(BundleError):
-    """Keys are configured, and none of them signed this bundle as it is."""
+    """Keys are given, and none of them signed this bundle, or engine, as it is."""
 
 
 class UnsafeModel(BundleError):

@@ -1,4 +1,4 @@
-"""Stand-ins for ``tensorrt`` (10 and 11) and ``cuda.bindings.runtime``, with the names that ours are written to.
+"""Stand-ins for ``tensorrt`` (8.6, 10 and 11) and ``cuda.bindings.runtime``, with the names that ours are written to.
 
 An engine computes by ONNX Runtime on "device" memory, which is the host's. So control flow, shapes, addresses and
 failures are tested; that the real modules behave so is not.
@@ -44,6 +44,7 @@ class Faults:
         self.loading = ""
         self.shapes = False
         self.pinned_left: int | None = None
+        self.port_type = ""
         self.device: dict[int, int] = {}
 
 
@@ -144,7 +145,7 @@ def _cuda(faults: Faults) -> Any:  # noqa: C901 - a module in one place
 
 def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in one place
     module: Any = ModuleType("tensorrt")
-    module.__version__ = {10: "10.3.0", 11: "11.1.0"}[version]
+    module.__version__ = {8: "8.6.2", 10: "10.3.0", 11: "11.1.0"}[version]
     module.__spec__ = ModuleSpec("tensorrt", None)  # so that it can be looked for
 
     class Severity(enum.IntEnum):
@@ -154,14 +155,23 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
         pass
 
     ILogger.Severity = Severity  # type: ignore[attr-defined]
-    flags = {"TF32", "GPU_FALLBACK"} | ({"FP16", "INT8"} if version == 10 else set())
-    bits = {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1} if version == 10 else {"STRONGLY_TYPED": 0, "PREFER_JIT": 1}
+    flags = {"TF32", "GPU_FALLBACK"} | ({"FP16", "INT8"} if version <= 10 else set())
+    bits = {
+        8: {"EXPLICIT_BATCH": 0},
+        10: {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1},
+        11: {"STRONGLY_TYPED": 0, "PREFER_JIT": 1},
+    }[version]
     module.ILogger = ILogger
     module.BuilderFlag = SimpleNamespace(**{name: name for name in flags})
     module.NetworkDefinitionCreationFlag = SimpleNamespace(**bits)
-    module.MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
     module.TensorIOMode = SimpleNamespace(INPUT="in", OUTPUT="out")
-    module.nptype = lambda kind: kind
+
+    def nptype(kind: Any) -> Any:
+        if isinstance(kind, SimpleNamespace):
+            raise TypeError(f"Could not resolve TensorRT datatype to an equivalent numpy datatype: {kind.name}")
+        return kind
+
+    module.nptype = nptype
 
     class IProgressMonitor:
         pass
@@ -215,10 +225,6 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
         def set_flag(self, flag: str) -> None:
             self.flags.add(flag)
 
-        def set_memory_pool_limit(self, pool: str, size: int) -> None:
-            assert pool == "workspace"
-            assert size > 0
-
         def add_optimization_profile(self, profile: Profile) -> None:
             self.profile = profile
 
@@ -257,10 +263,14 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
                 watcher.phase_finish("search")
                 if stopped:
                     return None
+            typed = network.bits & (1 << bits["STRONGLY_TYPED"]) if "STRONGLY_TYPED" in bits else 0
+            if typed and config.flags:
+                self._log.log(Severity.ERROR, f"{config.flags} cannot be set on a strongly typed network")
+                return None
             if faults.build:
                 self._log.log(Severity.ERROR, faults.build)
                 return None
-            return b"PLAN%04d" % (most[0] if most else 0) + network.content
+            return b"PLAN" + "".join(f"{side:05d}" for side in most or (0,) * 4).encode() + network.content
 
     class Context:
         def __init__(self, engine: Engine) -> None:
@@ -271,6 +281,7 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
         def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
             assert name == self._engine.input.name
             self._shape = tuple(shape)
+            assert -1 not in shape
             return shape[0] <= self._engine.most
 
         def infer_shapes(self) -> list[str]:
@@ -305,13 +316,14 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
                 _view(self._addresses[item.name], value.shape, value.dtype)[...] = value
 
     class Engine:
-        def __init__(self, content: bytes, most: int) -> None:
+        def __init__(self, content: bytes, most: tuple[int, ...] | None) -> None:
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 4
             self.session = onnxruntime.InferenceSession(content, options)
             self.input = self.session.get_inputs()[0]
             self.outputs = self.session.get_outputs()
-            self.most = most or 1
+            self.profile = most
+            self.most = most[0] if most else 1
             self._ports = {item.name: item for item in (self.input, *self.outputs)}
             self.num_io_tensors = len(self._ports)
 
@@ -322,15 +334,15 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
             return "in" if name == self.input.name else "out"
 
         def get_tensor_dtype(self, name: str) -> Any:
-            return TYPES[self._ports[name].type]
+            return SimpleNamespace(name=faults.port_type) if faults.port_type else TYPES[self._ports[name].type]
 
         def get_tensor_shape(self, name: str) -> list[int]:
             return [side if isinstance(side, int) else -1 for side in self._ports[name].shape]
 
         def get_tensor_profile_shape(self, name: str, profile: int) -> list[tuple[int, ...]]:
             assert (name, profile) == (self.input.name, 0)
-            sides = tuple(self.input.shape[1:])
-            return [(1, *sides), (self.most, *sides), (self.most, *sides)]
+            assert self.profile is not None
+            return [(1, *self.profile[1:]), self.profile, self.profile]
 
         def create_execution_context(self) -> Context:
             return Context(self)
@@ -346,7 +358,8 @@ def _tensorrt(faults: Faults, version: int) -> Any:  # noqa: C901 - a module in 
             if not plan.startswith(b"PLAN") or len(plan) < 40:
                 self._log.log(Severity.ERROR, "Serialization assertion stdVersionRead == serializationVersion failed")
                 return None
-            return Engine(plan[8:], int(plan[4:8]))
+            most = tuple(int(plan[at : at + 5]) for at in range(4, 24, 5))
+            return Engine(plan[24:], most if any(most) else None)
 
     module.Builder, module.OnnxParser, module.Runtime = Builder, OnnxParser, Runtime
     return module

@@ -11,6 +11,7 @@ from edgevision.errors import BundleCorrupt, UnsafeModel
 _PICKLE = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))  # opcode PROTO and its argument
 _ZIP = b"PK\x03\x04"  # how PyTorch packs pickles
 _IR_VERSION, _GRAPH, _OPSET_IMPORT = 1, 7, 8  # fields of ModelProto in onnx.proto3
+_NODE, _NAME, _OPERATOR, _DOMAIN = 1, 3, 4, 7  # of GraphProto, and of NodeProto
 _VARINT, _BYTES, _WIDTHS = 0, 2, {1: 8, 5: 4}  # protobuf's wire types
 _UNSAFE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".joblib", ".ckpt", ".h5", ".keras"})
 
@@ -26,6 +27,21 @@ class OnnxHeader:
 
     ir_version: int
     opset: int
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxNode:
+    """A node of a graph.
+
+    Attributes:
+        name: Of the node; may be empty.
+        operator: What it computes.
+        domain: Whose operator it is; empty for ONNX's own.
+    """
+
+    name: str
+    operator: str
+    domain: str
 
 
 def refuse_unsafe(name: str, head: bytes) -> None:
@@ -68,6 +84,19 @@ def onnx_header(path: Path) -> OnnxHeader:
         msg = f"{path} is no ONNX model, or it is truncated"
         raise BundleCorrupt(msg)
     return OnnxHeader(ir_version, opset)
+
+
+def onnx_nodes(data: bytes) -> Iterator[OnnxNode]:
+    """The nodes of an ONNX file's graph, without those inside of others (``GraphProto``, ``NodeProto``)."""
+    graphs = [value for number, value in _fields(memoryview(data)) if number == _GRAPH]
+    for number, node in (field for graph in graphs if isinstance(graph, memoryview) for field in _fields(graph)):
+        if number == _NODE and isinstance(node, memoryview):
+            facts = dict(_fields(node))
+            yield OnnxNode(_text(facts.get(_NAME)), _text(facts.get(_OPERATOR)), _text(facts.get(_DOMAIN)))
+
+
+def _text(value: int | memoryview | None) -> str:
+    return bytes(value).decode(errors="replace") if isinstance(value, memoryview) else ""
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:

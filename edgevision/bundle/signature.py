@@ -1,6 +1,7 @@
 """Signed bundles: who made a model, and that nobody changed it since.
 
 An Ed25519 signature (RFC 8032) over the manifest's bytes, which hold the hash of every model file and golden picture.
+Archives of engines are signed in the same way.
 The only importer of ``cryptography``.
 """
 
@@ -30,18 +31,12 @@ def sign(bundle: Bundle, key: Path) -> str:
     Raises:
         BundleError: The key cannot be used, or the signature not written.
     """
-    private = _loaded(key, private=True)
-    public = private.public_key()
-    document = {
-        "algorithm": _ALGORITHM,
-        "key": _fingerprint(public),
-        "signature": base64.b64encode(private.sign(_signed(bundle))).decode(),
-    }
+    document = signature_of(_signed(bundle), key)
     try:
         (bundle.folder / SIGNATURE).write_text(json.dumps(document) + "\n", "ascii")
     except OSError as exc:
         raise BundleError(f"{bundle.folder}: the signature cannot be written: {exc.strerror}") from exc
-    return str(document["key"])
+    return document["key"]
 
 
 def verify_signature(bundle: Bundle, keys: Iterable[Path]) -> str:
@@ -55,17 +50,60 @@ def verify_signature(bundle: Bundle, keys: Iterable[Path]) -> str:
         BundleUntrusted: It is not signed, by another key, or was changed since.
         BundleError: A key cannot be used.
     """
+    file = bundle.folder / SIGNATURE
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError as exc:
+        raise BundleUntrusted(f"{bundle.folder}: is not signed; sign it with `edgevision models sign`") from exc
+    except OSError as exc:
+        raise BundleUntrusted(f"{file}: cannot be read: {exc.strerror}") from exc
+    return check_signature(f"{bundle.folder}: {MANIFEST}", content, _signed(bundle), keys)
+
+
+def signature_of(message: bytes, key: Path) -> dict[str, str]:
+    """A signature with the fingerprint of its public key, as it is stored.
+
+    Args:
+        message: What is signed.
+        key: Private key, PEM, without a passphrase.
+
+    Raises:
+        BundleError: The key cannot be used.
+    """
+    private = _loaded(key, private=True)
+    signature = base64.b64encode(private.sign(message)).decode()
+    return {"algorithm": _ALGORITHM, "key": _fingerprint(private.public_key()), "signature": signature}
+
+
+def check_signature(what: str, stored: bytes, message: bytes, keys: Iterable[Path]) -> str:
+    """See that one of the keys signed a message; returns its fingerprint.
+
+    Args:
+        what: What was signed, for messages.
+        stored: Of ``signature_of``, as JSON.
+        message: What must have been signed.
+        keys: Public keys, PEM.
+
+    Raises:
+        BundleUntrusted: It is no signature, one of another key, or what was signed was changed since.
+        BundleError: A key cannot be used.
+    """
     known = {_fingerprint(public): public for public in (_loaded(key, private=False) for key in keys)}
     from cryptography.exceptions import InvalidSignature
 
-    document = _document(bundle.folder / SIGNATURE)
+    try:
+        document: Any = json.loads(stored)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or document.get("algorithm") != _ALGORITHM:
+        raise BundleUntrusted(f"{what}: what lies beside it holds no signature of {_ALGORITHM}")
     name = str(document.get("key", ""))
     if name not in known:
-        raise BundleUntrusted(f"{bundle.folder}: is signed by the key {name[:16]}…, which is none of the trusted ones")
+        raise BundleUntrusted(f"{what} is signed by the key {name[:16]}…, which is none of the trusted ones")
     try:
-        known[name].verify(base64.b64decode(str(document.get("signature", ""))), _signed(bundle))
+        known[name].verify(base64.b64decode(str(document.get("signature", ""))), message)
     except (InvalidSignature, ValueError) as exc:
-        raise BundleUntrusted(f"{bundle.folder}: {MANIFEST} was changed after it was signed") from exc
+        raise BundleUntrusted(f"{what} was changed after it was signed") from exc
     return name
 
 
@@ -87,18 +125,6 @@ def read_trusted(folder: Path, keys: Sequence[Path]) -> Bundle:
 def _signed(bundle: Bundle) -> bytes:
     """What is signed: the manifest as it was read, by its hash."""
     return f"edgevision bundle {bundle.digest}".encode()
-
-
-def _document(file: Path) -> dict[str, Any]:
-    try:
-        document: Any = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError as exc:
-        raise BundleUntrusted(f"{file.parent}: is not signed; sign it with `edgevision models sign`") from exc
-    except (OSError, ValueError) as exc:
-        raise BundleUntrusted(f"{file}: holds no signature") from exc
-    if not isinstance(document, dict) or document.get("algorithm") != _ALGORITHM:
-        raise BundleUntrusted(f"{file}: holds no signature of {_ALGORITHM}")
-    return document
 
 
 def _loaded(file: Path, *, private: bool) -> Any:  # noqa: ANN401 - a key of an optional library

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from edgevision.cli.data_input import can_write, pipeline, read, split_settings
 from edgevision.errors import DatasetError
 
 if TYPE_CHECKING:
     from edgevision.datasets.base import DataSet
     from edgevision.datasets.fix import Action
-    from edgevision.datasets.plots import Vary
 
 app = typer.Typer(help="Labelled pictures: check, split, stats, preview, convert, fingerprint.", no_args_is_help=True)
 
@@ -49,10 +49,10 @@ def check(  # noqa: PLR0913 - one a command-line option
     from edgevision.datasets.formats import write_dataset
     from edgevision.datasets.split import group_names
 
-    data, name = _read(path, format_, columns)
+    data, name = read(path, format_, columns)
     settings = checking.CheckSettings(image_size, group_pattern, group_column, near_bits)
     if fix is not None:
-        _can_write(fix, data)
+        can_write(fix, data)
     group_names(data, group_pattern, group_column)  # what is wrong with them is told before the long work
     with counted("pictures read", len(checking.files_to_read(data)), quiet=as_json) as each:
         checked = checking.check(data, settings, each)
@@ -99,7 +99,7 @@ def split(  # noqa: PLR0913 - one a command-line option
     from edgevision.datasets.split import shares
     from edgevision.datasets.split import split as divide
 
-    settings = _split_settings(
+    settings = split_settings(
         ratio,
         assign,
         group_pattern=group_pattern,
@@ -107,8 +107,8 @@ def split(  # noqa: PLR0913 - one a command-line option
         near_duplicates_together=near_duplicates_together,
         seed=seed,
     )
-    data, name = _read(path, format_, columns)
-    _can_write(out, data)
+    data, name = read(path, format_, columns)
+    can_write(out, data)
     divided = divide(data, settings)
     with counted("pictures written", len(divided), quiet=as_json) as each:
         write_dataset(divided, out, to or name, link=link, each=each)
@@ -149,7 +149,7 @@ def stats(
     from edgevision.datasets.stats import stats as count
     from edgevision.datasets.writing import must_be_beside
 
-    data, name = _read(path, format_, columns)
+    data, name = read(path, format_, columns)
     if out is not None:
         must_be_beside(out, data)
     with counted("pictures read", len({sample.file for sample in data.samples}), quiet=as_json) as each:
@@ -183,9 +183,9 @@ def preview(
 
     if out.suffix.lower() != ".png":
         raise DatasetError(f"{out}: a preview is a PNG file; name it so")
-    data, _ = _read(path, format_, columns)
+    data, _ = read(path, format_, columns)
     must_be_beside(out.parent, data)
-    shown = chosen(data, count, seed, None if augment is None else _pipeline(augment))
+    shown = chosen(data, count, seed, None if augment is None else pipeline(augment))
     write_sheet(shown, data.classes, out)
     typer.echo(f"{len(shown)} of {len(data)} pictures in {out}")
     say_left_out(data, path)
@@ -207,8 +207,8 @@ def convert(
     from edgevision.cli.progress import counted
     from edgevision.datasets.formats import write_dataset
 
-    data, name = _read(path, format_, columns)
-    _can_write(out, data)
+    data, name = read(path, format_, columns)
+    can_write(out, data)
     with counted("pictures written", len(data), quiet=as_json) as each:
         write_dataset(data, out, to, link=link, each=each)
     left_out = sum(finding.severity == "error" for finding in data.findings)
@@ -233,8 +233,8 @@ def fuse(
     from edgevision.cli.progress import counted
     from edgevision.datasets.fuse import fuse_dataset
 
-    data, name = _read(path, format_, columns)
-    _can_write(out, data)
+    data, name = read(path, format_, columns)
+    can_write(out, data)
     with counted("pictures fused", len(data), quiet=as_json) as each:
         count = fuse_dataset(data, out, each)
     if as_json:
@@ -253,55 +253,13 @@ def fingerprint(
     from edgevision.cli.progress import counted
     from edgevision.datasets.fingerprint import fingerprint as compute
 
-    data, name = _read(path, format_, columns)
+    data, name = read(path, format_, columns)
     with counted("pictures read", len(data), quiet=as_json) as each:
         digest = compute(data, each)
     say_left_out(data, path)
     typer.echo(json.dumps({**_head(path, name, data), "fingerprint": digest}) if as_json else digest)
 
 
-def _pipeline(augment: str) -> Vary:
-    try:
-        from edgevision.training.augment import load_pipeline
-
-        return load_pipeline(augment).apply
-    except ImportError as exc:
-        raise DatasetError('variations need albumentations: pip install "edgevision[data]"') from exc
-
-
-def _read(path: Path, format_: str, columns: Path | None) -> tuple[DataSet, str]:
-    from edgevision.datasets.formats import AUTO, detect, read_dataset
-
-    name = detect(path) if format_ == AUTO else format_
-    return read_dataset(path, name, columns), name
-
-
-def _can_write(out: Path, data: DataSet) -> None:
-    from edgevision.datasets.writing import must_be_new, must_be_outside
-
-    must_be_new(out)
-    must_be_outside(out, data)
-
-
 def _head(path: Path, name: str, data: DataSet) -> dict[str, Any]:
     boxes = sum(data.counts())
     return {"path": str(path), "format": name, "pictures": len(data), "boxes": boxes, "classes": list(data.classes)}
-
-
-def _split_settings(ratio: str, assign: list[str], **more: Any) -> Any:  # noqa: ANN401 - the model is imported late
-    from pydantic import ValidationError
-
-    from edgevision.datasets.split import SplitSettings
-
-    groups: dict[str, list[str]] = {}
-    for item in assign:
-        name, sign, names = item.partition("=")
-        if not sign:
-            raise DatasetError(f"--assign {item}: write SPLIT=GROUP,GROUP,..., e.g. train=00041,13000")
-        groups.setdefault(name.strip(), []).extend(group.strip() for group in names.split(","))
-    try:
-        return SplitSettings.model_validate({**more, "assign": groups or None, "ratio": ratio.split(",")})
-    except ValidationError as exc:
-        error = exc.errors(include_url=False)[0]
-        where = ".".join(str(key) for key in error["loc"][:1])
-        raise DatasetError(f"--{where or 'split'}: {error['msg'].removeprefix('Value error, ')}") from exc

@@ -32,9 +32,14 @@ def list_(*, cache: Path | None = _CACHE, as_json: bool = typer.Option(False, "-
 
 
 @app.command("export")
-def export(archive: Path = typer.Argument(..., metavar="FILE.tar"), *, cache: Path | None = _CACHE) -> None:
+def export(
+    archive: Path = typer.Argument(..., metavar="FILE.tar"),
+    *,
+    key: Path | None = typer.Option(None, help="Private key (PEM) to sign them with, as for `models sign`."),
+    cache: Path | None = _CACHE,
+) -> None:
     """Write all engines into one file."""
-    typer.echo(f"{_engines(cache).export(archive)} engines in {archive}")
+    typer.echo(f"{_engines(cache).export(archive, key)} engines in {archive}")
 
 
 @app.command("import")
@@ -42,12 +47,13 @@ def import_(
     archive: Path = typer.Argument(..., metavar="FILE.tar"),
     *,
     gpu: int = typer.Option(0, min=0, help="Number of the GPU they are for."),
+    trusted_key: list[Path] = typer.Option([], help="A public key (PEM) that must have signed them; may be repeated."),
     cache: Path | None = _CACHE,
 ) -> None:
-    """Take the engines of this kind of device; exit code 1 when there is none."""
+    """Take the engines of this kind of device; exit code 1 when there is none. An engine is code that the GPU runs."""
     from edgevision.inference.tensorrt import fits
 
-    taken, others = _engines(cache).take(archive, lambda key: fits(key, gpu))
+    taken, others = _engines(cache).take(archive, lambda key: fits(key, gpu), trusted_key)
     typer.echo(f"{taken} engines taken, {others} left out: of another GPU, driver or TensorRT")
     if not taken:
         raise typer.Exit(1)

@@ -126,6 +126,7 @@ def _document(done: Exported) -> dict[str, object]:
                 "bytes": len(item.content) if item.content is not None else None,
                 "targets": list(item.targets),
                 "how": item.how,
+                "not_offered": list(item.reasons),
                 "gate": gate_document(item),
             }
             for item in done.artefacts

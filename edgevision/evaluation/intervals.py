@@ -1,4 +1,4 @@
-"""How sure one may be of a rate that was counted: exact binomial intervals and claims.
+"""How sure one may be of a rate that was counted: exact binomial intervals and claims, and the bound of a net loss.
 
 Clopper and Pearson, "The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial", Biometrika 26,
 1934. They hold for every sample size, and are on the careful side.
@@ -7,13 +7,16 @@ Clopper and Pearson, "The Use of Confidence or Fiducial Limits Illustrated in th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from scipy.stats import beta
 
 CONFIDENCE = 0.95
 _LARGEST_SAMPLE = 10**13
 _MOST_DIGITS = 12
+_FINE = 1e-9  # how closely a bound is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +67,60 @@ def lower_bound(count: int, total: int, confidence: float = CONFIDENCE) -> float
     return float(beta.ppf(1 - confidence, count, total - count + 1))
 
 
+def net_loss_bound(lost: int, won: int, total: int, confidence: float = CONFIDENCE) -> float:
+    """One-sided: of pairs of which some are lost and some won, the share lost minus that won is smaller than this.
+
+    The larger of two bounds. Clopper and Pearson's of what is lost on balance is exact where nothing is won; where
+    nothing is lost either it is the rule of three, about 3 / ``total``. Tango's score bound ("Equivalence Test and
+    Confidence Interval for the Difference in Proportions for the Paired-Sample Design", Statistics in Medicine 17,
+    1998) knows that what comes and goes by chance can hide a loss. Pairs are taken to be independent.
+
+    Args:
+        lost: Pairs of which only the first is right.
+        won: Pairs of which only the second is right.
+        total: All pairs.
+        confidence: 0..1.
+    """
+    if total <= max(lost, won):
+        return 1.0
+    limit, low, high = NormalDist().inv_cdf(confidence), (lost - won) / total, 1.0
+    while high - low > _FINE:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _tango(lost, won, total, middle) > -limit else (low, middle)
+    return max(high, upper_bound(max(lost - won, 0), total, confidence))
+
+
+def _tango(lost: int, won: int, total: int, loss: float) -> float:
+    """Tango's score of a loss that is assumed: how many standard deviations less was lost on balance."""
+    net = lost - won
+    b, c = (2 * total - net) * loss - lost - won, -won * loss * (1 - loss)
+    chance = (math.sqrt(b * b - 8 * total * c) - b) / (4 * total)  # of winning a pair, most likely under that loss
+    return (net - total * loss) / math.sqrt(total * (2 * chance + loss * (1 - loss)))
+
+
 def needed(claimed: float, failures: int = 0, confidence: float = CONFIDENCE) -> int:
     """Smallest sample that shows a rate below ``claimed`` (0..1, exclusive) with so many failures in it.
 
     Without failures this is the rule of zero failures: ln(1 - confidence) / ln(1 - claimed).
     """
+    return _smallest(failures, claimed, lambda total: upper_bound(failures, total, confidence))
+
+
+def needed_pairs(claimed: float, lost: int, won: int, confidence: float = CONFIDENCE) -> int:
+    """Smallest number of pairs that show a net loss below ``claimed`` (0..1, exclusive) with so many lost and won."""
+    return _smallest(max(lost, won), claimed, lambda total: net_loss_bound(lost, won, total, confidence))
+
+
+def _smallest(low: int, claimed: float, bound: Callable[[int], float]) -> int:
     if not 0 < claimed < 1:
         msg = f"a claimed rate lies between 0 and 1, got {claimed}"
         raise ValueError(msg)
-    low, high = failures, failures + 1
-    while upper_bound(failures, high, confidence) >= claimed and high < _LARGEST_SAMPLE:
+    high = low + 1
+    while bound(high) >= claimed and high < _LARGEST_SAMPLE:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        if upper_bound(failures, middle, confidence) < claimed:
+        if bound(middle) < claimed:
             high = middle
         else:
             low = middle
@@ -119,9 +162,9 @@ def judge_claim(what: str, rate: Rate, claimed: float, things: str = "parts") ->
     bound = upper_bound(rate.count, rate.total)
     seen = f"{rate.count} of {rate.total:,} {things}"
     if bound < claimed:
-        words = f"Supported: {start}; {seen} shows less than {_apart(bound, claimed)} with 95 % confidence."
+        words = f"Supported: {start}; {seen} shows less than {apart(bound, claimed)} with 95 % confidence."
         return Claim(what, claimed, supported=True, bound=bound, words=words)
-    words = f"Refused: {start} is not shown; {seen} only shows less than {_apart(bound, claimed)}."
+    words = f"Refused: {start} is not shown; {seen} only shows less than {apart(bound, claimed)}."
     if (rate.value or 0.0) < claimed:
         more = f"without a failure {needed(claimed):,} are needed"
         if rate.count:
@@ -133,7 +176,7 @@ def judge_claim(what: str, rate: Rate, claimed: float, things: str = "parts") ->
     return Claim(what, claimed, supported=False, bound=bound, words=words)
 
 
-def _apart(bound: float, claimed: float) -> str:
+def apart(bound: float, claimed: float) -> str:
     """The bound in percent, with as many digits as show on which side of the claim it lies."""
     words = percent(bound)
     digits = 3

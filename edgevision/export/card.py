@@ -64,8 +64,9 @@ def _introduction(trial: Trial) -> str:
     return (
         f"Each compared with what was trained, on {len(trial.judged):,} pictures at the deployed thresholds, through "
         f"the runtime's own detector. Allowed with 95 % confidence (paired bootstrap): a loss of {budget.map50_95:g} "
-        f"in mAP50-95 and of {budget.recall:g} in a class's recall; {budget.flips} defective parts that pass instead "
-        "of being rejected. Latency: median of one picture on the machine that exported, all its cores."
+        f"in mAP50-95 and of {budget.recall:g} in a class's recall, which so many boxes must be able to show; "
+        f"{budget.flips} defective parts that pass instead of being rejected. Latency: median of one picture on the "
+        "machine that exported, all its cores."
     )
 
 

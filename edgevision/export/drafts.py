@@ -16,8 +16,14 @@ LOW = {"default": LOWEST_SCORE}  # thresholds under which an average precision i
 
 
 @contextmanager
-def draft(manifest: Mapping[str, Any], content: bytes, precision: Precision = "fp32") -> Iterator[Bundle]:
-    """A bundle of one artefact that is meant for everything."""
+def draft(
+    manifest: Mapping[str, Any],
+    content: bytes,
+    precision: Precision = "fp32",
+    pictures: Mapping[str, Path | bytes] | None = None,
+) -> Iterator[Bundle]:
+    """A bundle of one artefact that is meant for everything; with its golden pictures where they are given."""
     with tempfile.TemporaryDirectory(prefix="edgevision-") as room:
-        document = {**manifest, "golden": [], "artefacts": [{"file": FILE, "precision": precision}]}
-        yield write_bundle(Path(room) / "draft", document, {FILE: content})
+        golden = manifest["golden"] if pictures else []
+        document = {**manifest, "golden": golden, "artefacts": [{"file": FILE, "precision": precision}]}
+        yield write_bundle(Path(room) / "draft", document, {FILE: content, **(pictures or {})})

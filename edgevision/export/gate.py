@@ -2,6 +2,10 @@
 
 It is compared with what was trained, on the same pictures and at the thresholds that are deployed, and it has to show
 that it is no worse: a sample that is too small shows nothing, and that is said.
+
+Recall has two bounds to keep. The paired bootstrap draws whole parts, whose boxes are often lost together, but where
+nothing was lost all its samples are the same, however few the boxes are; ``net_loss_bound`` counts what so many boxes
+can exclude. Who keeps the first and not the second is not decidable.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from edgevision.evaluation.coco import coco_result
-from edgevision.evaluation.intervals import needed, percent, upper_bound
+from edgevision.evaluation.intervals import apart, asked, needed_pairs, net_loss_bound
 from edgevision.evaluation.paired import Difference, Recall, compare
 from edgevision.evaluation.parts import PartRates, part_rates, parts_of
 from edgevision.evaluation.predict import Predictions, thresholds_of
@@ -137,19 +141,27 @@ def _precision(change: Difference | None, budget: Budget) -> Check:
 
 def _found(name: str, item: Recall, budget: Budget) -> Check:
     what = f"recall of {name}"
-    if not item.boxes:
+    if item.difference is None:
         return Check(what, "not decidable", f"{what}: no picture has a labelled box of it")
     counted = f"{item.lost} of {item.boxes:,} boxes lost, {item.won} won"
-    if item.difference is None or item.boxes < budget.boxes:
-        could = percent(upper_bound(0, item.boxes))
-        words = f"{what}: {counted}; so few only show a loss below {could} at best"
-        if 0 < budget.recall < 1:
-            words += f", {max(budget.boxes, needed(budget.recall))} show {budget.recall:.0%}"
-        return Check(what, "not decidable", words)
     words = f"{what} {item.difference.value:+.4f} ({counted}), above {item.difference.lower:+.4f} with 95 % confidence"
-    if item.difference.lower >= -budget.recall:
+    bound = net_loss_bound(item.lost, item.won, item.boxes)
+    if item.boxes >= budget.boxes and item.difference.lower < -budget.recall:
+        return Check(what, "failed", f"{words}: a loss of {budget.recall:g} is allowed")
+    if item.boxes >= budget.boxes and bound <= budget.recall:
         return Check(what, "passed", words)
-    return Check(what, "failed", f"{words}: a loss of {budget.recall:g} is allowed")
+    few = f"{what}: {counted}; so few only show a loss below {apart(bound, budget.recall)}"
+    return Check(what, "not decidable", f"{few}, {_would_do(item, budget)}")
+
+
+def _would_do(item: Recall, budget: Budget) -> str:
+    if not budget.recall:
+        return "and no number of boxes shows that nothing is ever lost"
+    if budget.recall >= 1:
+        return f"{budget.boxes} are asked for"
+    boxes = max(budget.boxes, needed_pairs(budget.recall, item.lost, item.won))
+    alike = " with as many lost and won" if item.lost or item.won else ""
+    return f"{boxes:,}{alike} would show {asked(budget.recall)}"
 
 
 def _verdicts(passed_now: Sequence[str], defective: int, budget: Budget) -> Check:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -18,6 +19,7 @@ from edgevision.export.sensitivity import by_sensitivity
 from edgevision.export.trial import Trial, Tried
 from edgevision.export.units import Unit
 from edgevision.inference.base import Batch, InputSpec
+from edgevision.inference.drivers import eight_bit_words
 from edgevision.inference.preprocess import single_batch
 from edgevision.sources.images import read_image
 
@@ -46,7 +48,7 @@ class Artefact:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it is not offered where it was tried, a sentence each."""
-        return tuple(_reason(item) for item in self.tried if not item.offered)
+        return tuple(_reason(self.kind, item) for item in self.tried if not item.offered)
 
 
 def artefacts(trial: Trial, kinds: Sequence[Kind], calibration: Sequence[Path], spec: InputSpec) -> Iterator[Artefact]:
@@ -59,17 +61,17 @@ def artefacts(trial: Trial, kinds: Sequence[Kind], calibration: Sequence[Path], 
         spec: What the model wants.
     """
     yield _judged(trial, FP32, trial.source, "32-bit floats")
-    wanted = [kind for kind in kinds if kind != FP32]
-    quantiser: Quantiser | None = None
-    for kind in wanted:
-        if kind.scheme is None:
-            yield _half(trial, kind)
-            continue
-        if quantiser is None:
-            trial.steps.say(f"measuring ranges on {len(calibration)} pictures")
-            quantiser = Quantiser(trial.source, (_batch(file, spec).images for file in calibration))
+    yield from (_half(trial, kind) for kind in kinds if kind.scheme is None and kind != FP32)
+    if eight := [(kind, kind.scheme) for kind in kinds if kind.scheme is not None]:
+        trial.steps.say(f"measuring ranges on {len(calibration)} pictures")
         looked_at = [_batch(file, spec) for file in calibration[:: max(1, len(calibration) // LOOKED_AT)]]
-        yield _eight_bits(trial, kind, kind.scheme, quantiser, looked_at)
+        quantiser = cache(lambda: Quantiser(trial.source, (_batch(file, spec).images for file in calibration)))
+        for kind, scheme in eight:
+            try:
+                made = _eight_bits(trial, kind, scheme, quantiser(), looked_at)
+            except ExportError as exc:
+                made = Artefact(kind, None, str(exc), ())
+            yield made
 
 
 def _judged(trial: Trial, kind: Kind, content: bytes, how: str) -> Artefact:
@@ -103,7 +105,7 @@ def _eight_bits(trial: Trial, kind: Kind, scheme: Scheme, quantiser: Quantiser, 
             with trial.steps.bar(f"{kind.name}, sensitivity", len(quantiser.units)) as advance:
                 order = by_sensitivity(quantiser, scheme, trial.manifest, trial.places[0], looked_at, advance)
         keep = order[: math.ceil(share * len(quantiser.units))]
-        if len(keep) == len(quantiser.units):
+        if share and len(keep) == len(quantiser.units):
             break  # of one unit, say: nothing would be held in 8 bits
         made.append(_judged(trial, kind, quantiser.graph(scheme, keep), _how(keep, len(quantiser.units))))
         failed = [item for item in made[-1].tried if item.judgement.outcome == "failed"]
@@ -120,10 +122,12 @@ def _how(keep: Sequence[Unit], units: int) -> str:
     return f"8 bits, the {len(keep)} most sensitive of {units} units in 32 ({named})"
 
 
-def _reason(item: Tried) -> str:
+def _reason(kind: Kind, item: Tried) -> str:
     if item.judgement.outcome == "failed":
         return f"{item.place}: {item.judgement.reasons[0]}"
-    return f"{item.place}: {item.latency_ms:.1f} ms a picture, slower than 32 bits with {item.fp32_ms:.1f} ms"
+    slower = f"{item.place}: {item.latency_ms:.1f} ms a picture, slower than 32 bits with {item.fp32_ms:.1f} ms"
+    told = eight_bit_words() if kind.precision == "int8" and item.target in {"cpu", "openvino"} else ""
+    return f"{slower}; {told}" if told else slower
 
 
 def _batch(file: Path, spec: InputSpec) -> Batch:

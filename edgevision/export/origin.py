@@ -24,6 +24,7 @@ class Origin:
     """A trained model.
 
     Attributes:
+        where: Where it lies.
         content: Its graph of 32-bit floats.
         manifest: Of its bundle, without artefacts.
         files: Everything else that lies in its bundle, by path inside.
@@ -32,6 +33,7 @@ class Origin:
         chosen: Whether its thresholds were chosen for it.
     """
 
+    where: Path
     content: bytes
     manifest: Mapping[str, Any]
     files: Mapping[str, Path | bytes]
@@ -61,7 +63,10 @@ def origin_of(path: Path, room: Path, *, trust: bool = False, size: int | None =
         return _of_run(path, room, trust=trust)
     if path.suffix.lower() in {".pt", ".pth"} and path.is_file():
         return _of_weights(path, room, trust=trust, size=size)
-    raise ExportError(f"{path}: is no bundle, no folder of a training and no checkpoint (.pt)")
+    if not path.exists():
+        raise ExportError(f"{path}: does not exist")
+    first = "; make a bundle of it with `edgevision models import`" if path.suffix.lower() == ".onnx" else ""
+    raise ExportError(f"{path}: is no bundle, no folder of a training and no checkpoint (.pt){first}")
 
 
 def _of_bundle(bundle: Bundle) -> Origin:
@@ -74,7 +79,7 @@ def _of_bundle(bundle: Bundle) -> Origin:
         for file in bundle.folder.rglob("*")
         if file.is_file() and file.name != MANIFEST and file.relative_to(bundle.folder).as_posix() not in artefacts
     }
-    return Origin(bundle.load(source), manifest, files, None, None, chosen=True)
+    return Origin(bundle.folder, bundle.load(source), manifest, files, None, None, chosen=True)
 
 
 def _of_run(folder: Path, room: Path, *, trust: bool) -> Origin:
@@ -85,7 +90,7 @@ def _of_run(folder: Path, room: Path, *, trust: bool) -> Origin:
     of_weights = _of_weights(folder / str(facts[TRAINED]), room, trust=trust)
     settings = TrainSettings.model_validate(json.loads((folder / SETTINGS).read_text("utf-8")))
     data = load_data(settings.data)
-    return Origin(of_bundle.content, of_bundle.manifest, of_bundle.files, of_weights.trained, data, chosen=True)
+    return Origin(folder, of_bundle.content, of_bundle.manifest, of_bundle.files, of_weights.trained, data, chosen=True)
 
 
 def _of_weights(weights: Path, room: Path, *, trust: bool, size: int | None = None) -> Origin:
@@ -98,4 +103,4 @@ def _of_weights(weights: Path, room: Path, *, trust: bool, size: int | None = No
         return trained_detector(graph, bundle, thresholds)
 
     found = _of_bundle(bundle)
-    return Origin(found.content, found.manifest, found.files, trained, None, chosen=False)
+    return Origin(weights, found.content, found.manifest, found.files, trained, None, chosen=False)

@@ -26,6 +26,7 @@ from edgevision.export.units import Unit, units_of
 from edgevision.types import Image
 
 Scheme = Literal["s8s8", "u8s8"]
+LEAST_OPSET = 13  # before it there is one scale for all channels of a weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,14 @@ class Quantiser:
         units: What can be kept in floating point.
 
     Raises:
-        ExportError: There are no pictures, or the graph cannot be run.
+        ExportError: Its opset is too old, there are no pictures, or the graph cannot be run.
     """
 
     def __init__(self, source: bytes, pictures: Iterable[Image]) -> None:
         model = onnx.shape_inference.infer_shapes(onnx.load_from_string(source))
+        opset = next(item.version for item in model.opset_import if item.domain in {"", "ai.onnx"})
+        if opset < LEAST_OPSET:
+            raise ExportError(f"opset {opset} has no 8 bits for each channel; export the model for {LEAST_OPSET} to 19")
         self.source = source
         self._model = model
         divided = units_of(model.graph)
@@ -96,7 +100,7 @@ class Quantiser:
             keep: Units that stay in floating point.
 
         Raises:
-            ExportError: Everything would stay.
+            ExportError: Everything would stay, or the result is no valid graph.
         """
         recipe = _RECIPES[scheme]
         kept = {name for unit in keep for name in unit.nodes}
@@ -119,7 +123,10 @@ class Quantiser:
             made.model.topological_sort()
         model = made.model.model
         model.producer_name = "edgevision"
-        onnx.checker.check_model(model)
+        try:
+            onnx.checker.check_model(model)
+        except onnx.checker.ValidationError as exc:
+            raise ExportError(f"the graph in 8 bits is not valid: {' '.join(str(exc).split())[:300]}") from exc
         content: bytes = model.SerializeToString()
         return content
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgevision.bundle import MANIFEST, Bundle, Precision, Tolerance, write_bundle
+from edgevision.bundle import MANIFEST, Bundle, InputManifest, Precision, Tolerance, write_bundle
 from edgevision.datasets.base import DataSet
-from edgevision.errors import BackendError, ExportError
+from edgevision.errors import BackendError, BundleError, ExportError
 from edgevision.evaluation.operating import choose_for_f1
 from edgevision.evaluation.parts import parts_of, templates_as_good
-from edgevision.evaluation.predict import predict
+from edgevision.evaluation.predict import Predictions, predict
 from edgevision.evaluation.splits import split_of
 from edgevision.export.calibration import Calibration, calibration
 from edgevision.export.card import gate_document, with_gate
@@ -29,7 +28,7 @@ from edgevision.inference.base import InputSpec
 from edgevision.inference.golden import bare_items, golden_items, with_clip
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.places import Place, places
-from edgevision.inference.selftest import GoldenResult, in_exact_pixels, tolerance
+from edgevision.inference.selftest import GoldenResult, in_exact_pixels
 from edgevision.training.base import Told
 from edgevision.training.bundling import golden_files
 from edgevision.training.settings import JudgeSettings
@@ -134,26 +133,71 @@ def _calibration(data: DataSet, judged: DataSet, spec: InputSpec, request: Reque
 
 def _trial(origin: Origin, judged: DataSet, request: Request, steps: Told) -> Trial:
     """Run what was trained over the pictures; where only a graph is there, that is what was trained."""
-    named = {"name": request.name} | ({"version": request.version} if request.version else {})
-    before = {**origin.manifest, **named}
-    with draft(before, origin.content) as bundle:
-        spec = bundle.manifest.input
-        reference = (
-            origin.trained(bundle, LOW) if origin.trained else OnnxDetector(bundle, OnnxSettings(device="cpu"), LOW)
-        )
-        with steps.bar("what was trained", len(judged)) as advance:
-            trained = predict(reference, judged, advance=advance)
-        reference.close()
+    before = {**origin.manifest, "name": request.name} | ({"version": request.version} if request.version else {})
+    try:
+        source = source_graph(origin.content, InputManifest.model_validate(before["input"]))
+    except ExportError as exc:
+        raise ExportError(f"{origin.where}: {exc}") from exc
+    trained, thresholds = _trained(origin, before, judged, steps)
     manifest: dict[str, Any] = {**before, "input": {**before["input"], "layout": "nhwc-uint8"}}
-    thresholds = dict(before["thresholds"])
     if not origin.chosen:
         point = choose_for_f1(trained, parts_of(trained, request.defects))
         thresholds |= point.thresholds
         steps.say(f"thresholds: {point.how}")
     manifest["thresholds"] = thresholds
-    source = source_graph(origin.content, spec)
+    pictures = _golden_files(manifest, origin, trained.data)
+    manifest["golden"] = _golden(manifest, source, pictures, steps)
     here = tuple(_usable(manifest, source, steps))
-    return Trial(manifest, trained.data, thresholds, trained, source, here, request.budget, request.defects, steps)
+    return Trial(
+        manifest, pictures, trained.data, thresholds, trained, source, here, request.budget, request.defects, steps
+    )
+
+
+def _trained(
+    origin: Origin, manifest: Mapping[str, Any], judged: DataSet, steps: Told
+) -> tuple[Predictions, dict[str, float]]:
+    """What was trained sees this, and its thresholds."""
+    with draft(manifest, origin.content) as bundle:
+        try:
+            reference = (
+                origin.trained(bundle, LOW) if origin.trained else OnnxDetector(bundle, OnnxSettings(device="cpu"), LOW)
+            )
+        except BundleError as exc:  # the draft's folder is nothing that anybody knows
+            raise ExportError(str(exc).replace(str(bundle.folder), str(origin.where))) from exc
+        with steps.bar("what was trained", len(judged)) as advance:
+            trained = predict(reference, judged, advance=advance)
+        reference.close()
+        return trained, dict(bundle.manifest.thresholds)
+
+
+def _golden_files(manifest: dict[str, Any], origin: Origin, judged: DataSet) -> dict[str, Path | bytes]:
+    """Golden pictures and a clip: the bundle's own where it has some; the manifest then names them."""
+    own: dict[str, Path | bytes] = {item["file"]: origin.files[item["file"]] for item in manifest.get("golden", ())}
+    if any(item.get("frame") is not None for item in manifest.get("golden", ())):
+        return own
+    files = with_clip(own or golden_files(judged, JudgeSettings()))
+    manifest["golden"] = bare_items(files)
+    return files
+
+
+def _golden(
+    manifest: Mapping[str, Any], source: bytes, pictures: Mapping[str, Path | bytes], steps: Told
+) -> list[dict[str, Any]]:
+    """What the 32-bit graph sees in the golden items; what the pixels of cameras cost is told."""
+    with draft(manifest, source, pictures=pictures) as bundle:
+        reference = OnnxDetector(bundle, OnnxSettings(device="cpu"))
+        seen = golden_items(bundle, reference)
+        with draft({**manifest, "golden": seen}, source, pictures=pictures) as known:
+            for result in in_exact_pixels(known, reference):
+                steps.say(_fast_pixels(result))
+        reference.close()
+    return seen
+
+
+def _fast_pixels(result: GoldenResult) -> str:
+    """What the pixels of cameras cost, in words."""
+    told = f"pixels scaled as cameras' are change scores in {result.file} by at most {result.worst_score:.3f}"
+    return told if result.ok else f"{told}; {result.problems[0]} in exact ones"
 
 
 def _usable(manifest: Mapping[str, Any], source: bytes, steps: Told) -> Iterator[Place]:
@@ -175,66 +219,27 @@ def _spec(origin: Origin) -> InputSpec:
 
 
 def _written(done: list[Artefact], trial: Trial, origin: Origin, out: Path, *, replace: bool) -> Bundle:
-    """The bundle of what may be used, with golden pictures and what each artefact shows of them."""
+    """The bundle of what may be used, and what all of them showed."""
     usable = sorted((item for item in done if item.content is not None), key=lambda item: PREFERRED.index(item.kind))
-    files = dict(origin.files) | {item.kind.file: item.content for item in usable if item.content is not None}
+    files = {**origin.files, **trial.pictures}
+    files |= {item.kind.file: item.content for item in usable if item.content is not None}
     old = files.get(CARD, b"")
     card = old.read_text("utf-8") if isinstance(old, Path) else old.decode()
     files[CARD] = with_gate(card or f"# {trial.manifest['name']}\n", done, trial).encode()
     metrics = {file: value for file, value in (origin.manifest.get("metrics") or {}).items() if file in files}
     for item in usable:
         metrics[item.kind.file] = {**metrics.get(item.kind.file, {}), "gate": gate_document(item)}
-    document = {**trial.manifest, "metrics": metrics}
-    if not any(item.get("frame") is not None for item in document.get("golden", ())):
-        pictures = {item["file"]: files[item["file"]] for item in document.get("golden", ())}
-        chosen = with_clip(pictures or golden_files(trial.trained.data, JudgeSettings()))
-        files |= chosen
-        document["golden"] = bare_items(chosen)
-    return _with_golden(out, document, files, usable, trial, replace=replace)
+    document = {**trial.manifest, "metrics": metrics, "artefacts": [_entry(item) for item in usable]}
+    return write_bundle(out, document, files, replace=replace)
 
 
-def _with_golden(
-    out: Path,
-    document: dict[str, Any],
-    files: Mapping[str, Path | bytes],
-    usable: Sequence[Artefact],
-    trial: Trial,
-    *,
-    replace: bool,
-) -> Bundle:
-    plain = [{"file": item.kind.file, "precision": item.kind.precision} for item in usable]
-    with tempfile.TemporaryDirectory(prefix="edgevision-") as room:
-        draft = write_bundle(Path(room) / "draft", {**document, "artefacts": plain}, files)
-        reference = OnnxDetector(draft, OnnxSettings(device="cpu", precision="fp32"))
-        document = {**document, "golden": golden_items(draft, reference)}
-        draft = write_bundle(Path(room) / "draft", {**document, "artefacts": plain}, files, replace=True)
-        for result in in_exact_pixels(draft, reference):
-            trial.steps.say(_fast_pixels(result))
-        reference.close()
-        listed = []
-        for item in usable:
-            only = {**document, "artefacts": [row for row in plain if row["file"] == item.kind.file]}
-            listed.append(_entry(item, write_bundle(Path(room) / item.kind.name, only, files), trial))
-    return write_bundle(out, {**document, "artefacts": listed}, files, replace=replace)
-
-
-def _fast_pixels(result: GoldenResult) -> str:
-    """What the pixels of cameras cost, in words."""
-    told = f"pixels scaled as cameras' are change scores in {result.file} by at most {result.worst_score:.3f}"
-    return told if result.ok else f"{told}; {result.problems[0]} in exact ones"
-
-
-def _entry(item: Artefact, alone: Bundle, trial: Trial) -> dict[str, Any]:
+def _entry(item: Artefact) -> dict[str, Any]:
     """What a manifest says of an artefact; the self-test lets pass what it showed where it is offered."""
+    offered = [tried for tried in item.tried if tried.offered]
     entry: dict[str, Any] = {"file": item.kind.file, "precision": item.kind.precision, "targets": list(item.targets)}
     if item.kind != FP32:
-        outcomes = {tried.judgement.outcome for tried in item.tried if tried.offered}
-        entry["gate"] = "not decidable" if "not decidable" in outcomes else "passed"
-    limits = []
-    for place in trial.places:
-        if any(tried.offered and tried.place == place.name for tried in item.tried):
-            detector = place.open(alone, thresholds=LOW)
-            limits.append(tolerance(alone, detector))
-            detector.close()
+        open_ = any(tried.judgement.outcome == "not decidable" for tried in offered)
+        entry["gate"] = "not decidable" if open_ else "passed"
+    limits = [tried.tolerance for tried in offered]
     widest = Tolerance(score=max(one.score for one in limits), iou=min(one.iou for one in limits))
     return entry | ({"tolerance": widest.model_dump()} if widest != Tolerance() else {})

@@ -21,13 +21,15 @@ _CLOSE, _SHARE = 1e-3, 1e-4  # how much a simplified graph may differ, and as a 
 def source_graph(content: bytes, spec: InputManifest) -> bytes:
     """Simplify and check a graph: pixels as they are go in, constants are folded, every node has a name.
 
+    Where a graph takes pictures of any size it gets the one of ``spec``: an engine is of one size.
+
     Args:
         content: ONNX.
         spec: What it takes; a float graph gets the steps before its input put into it.
 
     Raises:
-        ExportError: It is too new for JetPack 6, takes other input, has a fixed batch, holds an operator that ONNX does
-            not know, or means something else when simplified.
+        ExportError: It is too new for JetPack 6, takes other input or more than pictures, has a fixed batch, holds an
+            operator that ONNX does not know, or means something else when simplified.
     """
     try:
         model = onnx.load_from_string(content)
@@ -35,9 +37,11 @@ def source_graph(content: bytes, spec: InputManifest) -> bytes:
         raise ExportError("it is no ONNX model, or it is damaged") from exc
     _check_versions(model)
     _check_operators(model)
+    _only_pictures_in(model)
     if spec.layout == "nchw-float":
         _put_pixels_before(model, spec)
     size = (spec.width, spec.height)
+    _close_sides(model, size)
     _check_input(model, size)
     slim: onnx.ModelProto = onnxslim.slim(model)
     for number, node in enumerate(slim.graph.node):
@@ -56,6 +60,26 @@ def _check_versions(model: onnx.ModelProto) -> None:
     if opset > MAX_OPSET or model.ir_version > MAX_IR_VERSION:
         have, most = f"opset {opset}, ir_version {model.ir_version}", f"opset {MAX_OPSET}, ir_version {MAX_IR_VERSION}"
         raise ExportError(f"the graph has {have}; JetPack 6 reads at most {most}: export it for those")
+
+
+def _only_pictures_in(model: onnx.ModelProto) -> None:
+    """Old graphs list their weights among their inputs."""
+    weights = {item.name for item in model.graph.initializer}
+    ports = [port for port in model.graph.input if port.name not in weights]
+    if len(ports) != 1:
+        names = ", ".join(port.name for port in ports) or "none"
+        raise ExportError(f"the graph has {len(ports)} inputs ({names}); expected one for pictures")
+    if len(model.graph.input) > 1:
+        del model.graph.input[:]
+        model.graph.input.extend(ports)
+        model.ir_version = max(model.ir_version, 4)  # before it every weight had to be an input
+
+
+def _close_sides(model: onnx.ModelProto, size: tuple[int, int]) -> None:
+    sides = model.graph.input[0].type.tensor_type.shape.dim
+    for side, wanted in zip(sides[1:3], (size[1], size[0]), strict=False):
+        if not side.dim_value:
+            side.dim_value = wanted
 
 
 def _put_pixels_before(model: onnx.ModelProto, spec: InputManifest) -> None:
@@ -91,10 +115,12 @@ def _check_input(model: onnx.ModelProto, size: tuple[int, int]) -> None:
 def _check_operators(model: onnx.ModelProto) -> None:
     versions = {item.domain: item.version for item in model.opset_import}
     for node in model.graph.node:
-        known = node.domain in {"", "ai.onnx"} and onnx.defs.has(node.op_type, max(versions.get(node.domain, 1), 1), "")
-        if not known:
+        own = node.domain in {"", "ai.onnx"}
+        version = max(versions.get(node.domain, 1), 1)
+        if not own or not onnx.defs.has(node.op_type, version, ""):
             where = f" (node {node.name})" if node.name else ""
-            raise ExportError(f"the operator {node.op_type}{where} is not one of ONNX: TensorRT could not run it")
+            whose = f"in opset {version} of ONNX" if own else f"one of ONNX but of {node.domain}"
+            raise ExportError(f"the operator {node.op_type}{where} is not {whose}: TensorRT could not run it")
 
 
 def _check_same(before: bytes, after: bytes, size: tuple[int, int]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevision.bundle import Artefact, Bundle
+from edgevision.bundle import Artefact, Bundle, InputManifest
 from edgevision.errors import BackendError, BundleError
 from edgevision.inference.base import Batch, InputSpec
 from edgevision.inference.decode import check_output, decoder_of
@@ -146,6 +146,11 @@ class BundleDetector:
         return out
 
 
+def picture_shape(spec: InputManifest) -> tuple[int, int, int]:
+    """One picture as a graph takes it: (H, W, 3) or (3, H, W)."""
+    return (spec.height, spec.width, 3) if spec.layout == "nhwc-uint8" else (3, spec.height, spec.width)
+
+
 def _check_input(bundle: Bundle, ports: Sequence[Port]) -> int | None:
     """Compare the graph's inputs with the manifest; returns a fixed batch size, ``None`` for a dynamic one."""
     spec = bundle.manifest.input
@@ -153,8 +158,7 @@ def _check_input(bundle: Bundle, ports: Sequence[Port]) -> int | None:
         names = ", ".join(port.name for port in ports)
         msg = f"{bundle.folder}: expected a model with one input, got {len(ports)}: {names}"
         raise BundleError(msg)
-    port, types = ports[0], _TYPES[spec.layout]
-    sides = (spec.height, spec.width, 3) if spec.layout == "nhwc-uint8" else (3, spec.height, spec.width)
+    port, types, sides = ports[0], _TYPES[spec.layout], picture_shape(spec)
     fits = len(port.shape) == 1 + len(sides) and all(
         have == want or not isinstance(have, int) for have, want in zip(port.shape[1:], sides, strict=True)
     )

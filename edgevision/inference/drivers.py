@@ -11,6 +11,8 @@ from edgevision.errors import BackendError
 
 _KIND = (Path("/proc/driver/nvidia/version"), Path("/proc/device-tree/model"), Path("/etc/nv_tegra_release"))
 _CARDS = Path("/proc/driver/nvidia/gpus")
+_PROCESSOR = Path("/proc/cpuinfo")
+_EIGHT_BITS = {"flags": ("avx512_vnni", "avx_vnni", "amx_int8"), "Features": ("asimddp", "i8mm")}  # x86-64, aarch64
 
 
 def driver(module: str, what: str, remedy: str) -> Any:  # noqa: ANN401 - a module
@@ -40,3 +42,21 @@ def this_machine() -> list[str]:
     """``kind_of_machine``, and which NVIDIA cards are in it."""
     cards = sorted(_CARDS.glob("*/information"))
     return kind_of_machine() + [file.read_text(errors="replace") for file in cards if file.is_file()]
+
+
+def eight_bit_words(cpuinfo: Path = _PROCESSOR) -> str:
+    """Which instructions that make 8 bits fast the processor lists, in words; empty where it lists nothing.
+
+    Only for people: how fast 8 bits are is measured.
+    """
+    try:
+        lines = cpuinfo.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    for name, _, text in (line.partition(":") for line in lines):
+        if wanted := _EIGHT_BITS.get(name.strip()):
+            there = [item for item in wanted if item in text.split()]
+            if there:
+                return f"this processor has {' and '.join(there)} for 8 bits"
+            return f"this processor lists none of {', '.join(wanted)}, which make 8 bits fast"
+    return ""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +19,8 @@ from typing import IO
 
 import structlog
 
-from edgevision.errors import BackendError
+from edgevision.bundle.signature import check_signature, signature_of
+from edgevision.errors import BackendError, BundleUntrusted
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +28,8 @@ MOST_BYTES = 4 * 2**30  # of all engines; the one that was not used for longest 
 _TIMINGS = "timings.cache"
 _ASIDE = ".writing-"
 _LEFT_S = 3600
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_BUILT = 2  # how engines are built from a graph: 2 strongly typed; counted up, those that are there are built anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ class Key:
     @property
     def name(self) -> str:
         """For file names."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:24]
+        facts = {**asdict(self), "built": _BUILT}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
 
 class Engines:
@@ -98,9 +104,12 @@ class Engines:
         return engine
 
     def forget(self, key: Key) -> None:
-        """Remove one that turned out to be damaged, or another device's."""
-        for file in (self._file(key), self._file(key).with_suffix(".json")):
-            file.unlink(missing_ok=True)
+        """Remove one that turned out to be damaged, or another device's.
+
+        Raises:
+            BackendError: It cannot be removed.
+        """
+        _remove(self._file(key))
 
     def listed(self) -> list[tuple[Key, int]]:
         """What is there with its size, the last used first."""
@@ -114,33 +123,43 @@ class Engines:
             found.append((facts.st_mtime, key, facts.st_size))
         return [(key, size) for _, key, size in sorted(found, key=lambda item: -item[0])]
 
-    def export(self, archive: Path) -> int:
+    def export(self, archive: Path, key: Path | None = None) -> int:
         """Write all engines into an archive for devices of the same kind; returns how many.
+
+        Args:
+            archive: Where it goes.
+            key: Private key (PEM) that each of them is signed with.
 
         Raises:
             BackendError: There is none, or it cannot be written.
+            BundleError: The key cannot be used.
         """
-        keys = [key for key, _ in self.listed()]
-        if not keys:
+        found = [item for item, _ in self.listed()]
+        if not found:
             raise BackendError(f"{self.folder}: there is no engine to export")
         try:
             with _whole(archive) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
-                for key in keys:
-                    for file in (self._file(key), self._file(key).with_suffix(".json")):
-                        tar.add(file, arcname=file.name)
+                for item in found:
+                    engine = self._file(item).read_bytes()
+                    _add(tar, f"{item.name}.json", json.dumps(asdict(item)).encode())
+                    if key is not None:
+                        _add(tar, f"{item.name}.sig", json.dumps(signature_of(_signed(item, engine), key)).encode())
+                    _add(tar, f"{item.name}.engine", engine)
         except OSError as exc:
             raise BackendError(f"{archive}: cannot be written: {exc.strerror}") from exc
-        return len(keys)
+        return len(found)
 
-    def take(self, archive: Path, fits: Callable[[Key], bool]) -> tuple[int, int]:
+    def take(self, archive: Path, fits: Callable[[Key], bool], trusted: Sequence[Path] = ()) -> tuple[int, int]:
         """Take engines from an archive; returns how many were taken and how many are of other devices.
 
         Args:
             archive: Of ``export``.
             fits: Whether an engine is of this kind of device.
+            trusted: Public keys (PEM), one of which must have signed what is taken; without them anything is.
 
         Raises:
             BackendError: It is no such archive.
+            BundleUntrusted: None of the keys signed an engine as it is.
         """
         taken = others = 0
         try:
@@ -151,10 +170,18 @@ class Engines:
                     if not fits(key):
                         others += 1
                         continue
-                    self._keep(key, self._member(tar, members[f"{key.name}.engine"]))
+                    engine = self._member(tar, members[f"{key.name}.engine"])
+                    if trusted:
+                        what, sig = f"{archive}: the engine {key.name}", members.get(f"{key.name}.sig")
+                        if sig is None:
+                            raise BundleUntrusted(f"{what} is not signed; export it with --key")
+                        check_signature(what, self._member(tar, sig), _signed(key, engine), trusted)
+                    self._keep(key, engine)
                     taken += 1
-        except (tarfile.TarError, OSError, KeyError, ValueError, TypeError) as exc:
-            raise BackendError(f"{archive}: is no archive of engines ({type(exc).__name__})") from exc
+        except OSError as exc:
+            raise BackendError(f"{archive}: cannot be read: {exc.strerror}") from exc
+        except (tarfile.TarError, KeyError, ValueError, TypeError) as exc:
+            raise BackendError(f"{archive}: is no archive of engines, or was cut off ({type(exc).__name__})") from exc
         return taken, others
 
     @staticmethod
@@ -169,7 +196,7 @@ class Engines:
         file = self._file(key)
         try:
             engine = file.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
             raise BackendError(f"{file}: cannot be read: {exc.strerror}") from exc
@@ -197,13 +224,24 @@ class Engines:
 
     @contextmanager
     def _alone(self, key: Key) -> Iterator[None]:
+        """Nobody else builds this engine meanwhile; on a full disk, where not even a lock has room, anybody may."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / f"{key.name}.lock").open("w", encoding="ascii")
         except OSError as exc:
-            raise BackendError(f"{self.folder}: engines cannot be kept there: {exc.strerror}") from exc
+            if exc.errno not in _FULL:
+                remedy = "let this user write there, or set cache_dir"
+                raise BackendError(f"{self.folder}: engines cannot be kept there: {exc.strerror}; {remedy}") from exc
+            yield
+            return
         with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("engine.waiting", reason="another process builds it")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            except OSError as exc:  # a file system without locks: at worst it is built twice
+                log.warning("engine.no_lock", reason=exc.strerror)
             yield
 
     def _forget_old(self, keep: Key) -> None:
@@ -211,11 +249,36 @@ class Engines:
             with suppress(OSError):
                 if time.time() - file.stat().st_mtime > _LEFT_S:  # of a process that was ended in the middle
                     file.unlink()
+        found = []
+        for file in self.folder.glob("*.engine"):  # those of which nothing is known take room as well
+            with suppress(OSError):
+                facts = file.stat()
+                found.append((facts.st_mtime, facts.st_size, file))
         room = self._most_bytes
-        for place, (key, size) in enumerate(self.listed()):
+        for place, (_, size, file) in enumerate(sorted(found, reverse=True)):
             room -= size
-            if room < 0 and place and key != keep:
-                self.forget(key)
+            if room < 0 and place and file != self._file(keep):
+                with suppress(BackendError):  # of another user
+                    _remove(file)
+
+
+def _remove(engine: Path) -> None:
+    for file in (engine, engine.with_suffix(".json")):
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as exc:
+            raise BackendError(f"{file}: cannot be removed: {exc.strerror}; remove it by hand") from exc
+
+
+def _signed(key: Key, engine: bytes) -> bytes:
+    """What is signed of an engine: what it depends on, and its bytes, by their hashes."""
+    return f"edgevision engine {key.name} {hashlib.sha256(engine).hexdigest()}".encode()
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
 
 
 @contextmanager
@@ -228,6 +291,5 @@ def _whole(file: Path) -> Iterator[IO[bytes]]:
             os.fsync(aside.fileno())
             Path(aside.name).chmod(0o644)
             Path(aside.name).replace(file)
-        except OSError:
+        finally:
             Path(aside.name).unlink(missing_ok=True)
-            raise

@@ -13,12 +13,13 @@ import structlog
 import yaml
 
 from edgevision.bundle import MAX_OPSET, Bundle, Family, onnx_header, write_bundle
-from edgevision.errors import BundleError
+from edgevision.errors import BackendError, BundleError
 from edgevision.inference import ort
 from edgevision.inference.bundled import Port
 from edgevision.inference.decode import YOLOX_STRIDES, check_output
 from edgevision.inference.golden import bare_items, golden_items, with_clip
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
+from edgevision.inference.selftest import warm_up
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ def import_onnx(file: Path, out: Path, said: Said, *, replace: bool = False) -> 
     Raises:
         UnsafeModel: The file is a pickle.
         BundleError: It is no detector, or something must be said; the message names the option.
-        BackendError: ONNX Runtime cannot read it.
+        BackendError: ONNX Runtime cannot read it, or not run it on a picture of that size.
         ImageError: A golden picture cannot be read.
     """
     if not file.is_file():
@@ -73,10 +74,9 @@ def import_onnx(file: Path, out: Path, said: Said, *, replace: bool = False) -> 
     if (header := onnx_header(file)).opset > MAX_OPSET:
         log.warning("model.too_new_for_jetpack_6", file=str(file), opset=header.opset, newest=MAX_OPSET)
     files: dict[str, Path | bytes] = {"model.onnx": file}
-    if said.golden:
-        named = {f"golden/{index:03d}{path.suffix.lower()}": path for index, path in enumerate(said.golden)}
-        files |= with_clip(named)
-        manifest["golden"] = _golden(manifest, files)
+    files |= with_clip({f"golden/{index:03d}{path.suffix.lower()}": path for index, path in enumerate(said.golden)})
+    if golden := _tried(manifest, file, files):
+        manifest["golden"] = golden
     return write_bundle(out, manifest, files, replace=replace, portable=False)
 
 
@@ -216,13 +216,20 @@ def _size(imgsz: str) -> tuple[int, int] | None:
     return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
 
-def _golden(manifest: dict[str, Any], files: Mapping[str, Path | bytes]) -> list[dict[str, Any]]:
-    """What the model finds in some pictures now."""
+def _tried(manifest: dict[str, Any], file: Path, files: Mapping[str, Path | bytes]) -> list[dict[str, Any]]:
+    """Run it, so that what cannot run never becomes a bundle; returns what it finds in the golden items."""
     bare = bare_items(name for name in files if name.startswith("golden/"))
     with tempfile.TemporaryDirectory() as room:
         trial = write_bundle(Path(room) / "trial", {**manifest, "golden": bare}, files, portable=False)
-        detector = OnnxDetector(trial, OnnxSettings(device="cpu"))
         try:
-            return golden_items(trial, detector)
-        finally:
-            detector.close()
+            detector = OnnxDetector(trial, OnnxSettings(device="cpu", max_batch=1))
+        except BundleError as exc:  # the trial's folder is nothing that anybody knows
+            raise BundleError(str(exc).replace(str(trial.folder), str(file))) from exc
+        try:
+            warm_up(detector)
+        except BackendError as exc:
+            width, height = manifest["input"]["width"], manifest["input"]["height"]
+            raise BackendError(f"{file}: cannot be run on a picture of {width}x{height}: {exc}") from exc
+        golden = golden_items(trial, detector)
+        detector.close()
+        return golden

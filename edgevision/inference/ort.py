@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as failures  # type: ignore[import-untyped]
 
 from edgevision.bundle import Precision, Target, onnx_header
+from edgevision.bundle.onnx_file import onnx_nodes
 from edgevision.errors import BackendError
 from edgevision.inference.bundled import Port
 
@@ -92,7 +94,7 @@ class Session:
                 data, _options(placement.threads), providers=_providers(placement), enable_fallback=0
             )
         except _ERRORS as exc:
-            msg = f"ONNX Runtime {VERSION} cannot load {name}: {_first_line(exc)}"
+            msg = f"ONNX Runtime {VERSION} cannot load {name}: {_first_line(exc)}{_node_of(data, str(exc))}"
             raise BackendError(msg) from exc
         if wanted not in (got := self._session.get_providers()):
             msg = f"{name}: asked for {wanted}, ONNX Runtime fell back to {', '.join(got)}; check driver and CUDA"
@@ -204,3 +206,13 @@ def _cores() -> int:
 def _first_line(exc: BaseException) -> str:
     text = str(exc).strip() or type(exc).__name__
     return text.splitlines()[0][:300]
+
+
+def _node_of(data: bytes, text: str) -> str:
+    """Where an operator stands that ONNX Runtime names without its node."""
+    strange = re.search(r"(\w[\w.]*):(\w+)\(-?\d+\) is not a registered function/op", text)
+    if strange is None:
+        return ""
+    node = next((node for node in onnx_nodes(data) if (node.domain, node.operator) == strange.groups()), None)
+    where = f" (node {node.name})" if node and node.name else ""
+    return f"{where}; export the model with ONNX's own operators"

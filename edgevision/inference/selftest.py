@@ -60,7 +60,12 @@ def warm_up(detector: Detector) -> None:
 
 
 def selftest(
-    bundle: Bundle, detector: Detector, thresholds: Mapping[str, float] | None = None, *, most: int | None = None
+    bundle: Bundle,
+    detector: Detector,
+    thresholds: Mapping[str, float] | None = None,
+    *,
+    most: int | None = None,
+    limits: Tolerance | None = None,
 ) -> list[GoldenResult]:
     """Run the golden pictures.
 
@@ -70,6 +75,7 @@ def selftest(
         thresholds: Scores by class name with which ``detector`` was made, where they are not the bundle's; boxes are
             compared above the higher of both.
         most: Only so many golden items: a clip first, since only that shows the way that pixels of cameras take.
+        limits: What passes; without it what the artefact's entry says.
 
     Raises:
         ImageError: A golden picture cannot be read.
@@ -77,7 +83,8 @@ def selftest(
     """
     own = _thresholds(bundle)
     floor = {name: max(score, (thresholds or {}).get(name, score)) for name, score in own.items()}
-    limits = getattr(getattr(detector, "artefact", None), "tolerance", Tolerance())
+    if limits is None:
+        limits = getattr(getattr(detector, "artefact", None), "tolerance", Tolerance())
     return [
         _compare(item, detect(detector, golden_frame(bundle, item)), detector.classes, floor, limits)
         for item in sorted(bundle.manifest.golden, key=lambda item: item.frame is None)[:most]
@@ -109,11 +116,12 @@ def in_exact_pixels(bundle: Bundle, detector: Detector) -> list[GoldenResult]:
 def tolerance(bundle: Bundle, detector: Detector) -> Tolerance:
     """How far the golden pictures come out otherwise with a detector that is known to be good, and some room.
 
-    A box far above its threshold that comes or goes widens nothing: the self-test refuses that.
+    A box far above its threshold that comes or goes widens nothing: the self-test refuses that. A box that falls below
+    its threshold is gone.
 
     Args:
         bundle: The model.
-        detector: Opened with low thresholds.
+        detector: Opened with the bundle's thresholds or lower ones.
 
     Raises:
         ImageError: A golden picture cannot be read.
@@ -123,6 +131,7 @@ def tolerance(bundle: Bundle, detector: Detector) -> Tolerance:
     floor = _thresholds(bundle)
     for item in bundle.manifest.golden:
         found = detect(detector, golden_frame(bundle, item))
+        found = found[found.score >= np.array([floor[detector.classes[label]] for label in found.label])]
         gone, new = set(range(len(item.boxes))), set(range(len(found)))
         for index, at, same in _pairs(item, found, detector.classes, _SAME_IOU):
             gone.discard(index)

@@ -16,7 +16,7 @@ from pydantic import Field
 from edgevision.bundle import Artefact, Bundle, Precision
 from edgevision.config.settings import Settings
 from edgevision.errors import BackendError
-from edgevision.inference.bundled import BundleDetector
+from edgevision.inference.bundled import BundleDetector, picture_shape
 from edgevision.inference.drivers import driver, kind_of_machine
 from edgevision.inference.engines import Engines, Key
 from edgevision.inference.onnx import OnnxSettings
@@ -79,7 +79,8 @@ class TensorRtDetector(BundleDetector):
         def build(timings: bytes) -> tuple[bytes, bytes]:
             _room(device, settings)
             log.info("engine.building", model=bundle.model_ref, file=item.file, gpu=device.name)
-            plan = runtime.Plan(name, item.precision, settings.max_batch, level=settings.level)
+            picture = picture_shape(bundle.manifest.input)
+            plan = runtime.Plan(name, item.precision, settings.max_batch, picture, settings.level)
             made: tuple[bytes, bytes] = runtime.build(bundle.load(item), plan, timings, _Told(bundle.model_ref))
             log.info("engine.built", model=bundle.model_ref, file=item.file, bytes=len(made[0]))
             return made

@@ -24,9 +24,9 @@ _SHOWN = 3  # lines of its log in an error
 _REMEDIES = {
     "insufficient memory": "memory is short: stop what else uses the GPU, or lower max_batch",
     "out of memory": "memory is short: stop what else uses the GPU, or lower max_batch",
-    "stdVersionRead": "the engine was built by another TensorRT; it is built anew when its file is removed",
-    "incompatible device": "the engine was built on another GPU; it is built anew when its file is removed",
-    "not compatible": "the engine was built by another TensorRT or GPU; it is built anew when its file is removed",
+    "stdVersionRead": "the engine was built by another TensorRT",
+    "incompatible device": "the engine was built on another GPU",
+    "not compatible": "the engine was built by another TensorRT or on another GPU",
 }
 
 
@@ -65,14 +65,14 @@ class Plan:
         name: For messages.
         precision: Of the graph.
         max_batch: Most pictures at once, which the engine is tuned for; a graph with a fixed batch goes before it.
-        workspace_bytes: Most memory while it is built; ``None`` leaves it to TensorRT.
+        picture: Shape of one picture, (H, W, 3) or (3, H, W), for a graph that takes any size.
         level: 0 (quickest to build) to 5.
     """
 
     name: str
     precision: Precision
     max_batch: int
-    workspace_bytes: int | None = None
+    picture: tuple[int, int, int]
     level: int = 3
 
 
@@ -98,8 +98,6 @@ def build(content: bytes, plan: Plan, timings: bytes = b"", progress: Progress |
     config = builder.create_builder_config()
     for flag in flags:
         config.set_flag(flag)
-    if plan.workspace_bytes is not None:
-        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, plan.workspace_bytes)
     config.builder_optimization_level = plan.level
     _shape(builder, network, config, plan)
     cache = config.create_timing_cache(timings)
@@ -119,19 +117,14 @@ def build(content: bytes, plan: Plan, timings: bytes = b"", progress: Progress |
 def _typing(precision: Precision) -> tuple[int, list[Any]]:
     """Flags of the network and of the build.
 
-    Precision lives in the graph, so a strongly typed network needs no flags. Where floats around 8-bit nodes are 32
-    bits wide, older versions may still compute them in 16; newer ones take the graph at its word.
+    Precision lives in the graph, and a strongly typed network computes what the graph says, which is what was judged.
+    Before 10.0 there is none: there a flag allows 16 or 8 bits, and what lies around 8-bit nodes stays in 32.
     """
-    names, wanted = trt.NetworkDefinitionCreationFlag, []
+    names = trt.NetworkDefinitionCreationFlag
     bits = 1 << int(names.EXPLICIT_BATCH) if hasattr(names, "EXPLICIT_BATCH") else 0
-    weak = hasattr(trt.BuilderFlag, "INT8") and hasattr(trt.BuilderFlag, "FP16")
-    if precision == "int8" and weak:
-        wanted = [trt.BuilderFlag.INT8, trt.BuilderFlag.FP16]
-    elif precision != "fp32" and hasattr(names, "STRONGLY_TYPED"):
-        bits |= 1 << int(names.STRONGLY_TYPED)
-    elif precision == "fp16":
-        wanted = [trt.BuilderFlag.FP16]
-    return bits, wanted
+    if hasattr(names, "STRONGLY_TYPED"):
+        return bits | 1 << int(names.STRONGLY_TYPED), []
+    return bits, [getattr(trt.BuilderFlag, precision.upper())] if precision != "fp32" else []
 
 
 def _unparsed(parser: Any, name: str) -> BackendError:  # noqa: ANN401 - TensorRT's
@@ -144,10 +137,12 @@ def _unparsed(parser: Any, name: str) -> BackendError:  # noqa: ANN401 - TensorR
 
 def _shape(builder: Any, network: Any, config: Any, plan: Plan) -> None:  # noqa: ANN401 - TensorRT's
     port = network.get_input(0)
-    sides = tuple(int(side) for side in port.shape)
-    if sides[0] == -1:
+    batch, *sides = (int(side) for side in port.shape)
+    if -1 in {batch, *sides}:
+        picture = [wanted if side == -1 else side for side, wanted in zip(sides, plan.picture, strict=False)]
+        least, most = ((count if batch == -1 else batch, *picture) for count in (1, plan.max_batch))
         profile = builder.create_optimization_profile()
-        profile.set_shape(port.name, (1, *sides[1:]), (plan.max_batch, *sides[1:]), (plan.max_batch, *sides[1:]))
+        profile.set_shape(port.name, least, most, most)
         config.add_optimization_profile(profile)
 
 
@@ -204,9 +199,8 @@ class Session:
         self._input = next(item for item in names if modes[item] == trt.TensorIOMode.INPUT)
         self._outputs = [item for item in names if modes[item] != trt.TensorIOMode.INPUT]
         shape = self._engine.get_tensor_shape(self._input)
-        self._dynamic = int(shape[0]) == -1
+        self._dynamic = -1 in [int(side) for side in shape]
         most = tuple(self._engine.get_tensor_profile_shape(self._input, 0)[2]) if self._dynamic else tuple(shape)
-        self._most = int(most[0])
         self._set_shape(most)
         self._graph: Any = None
         self._runs = 0
@@ -214,7 +208,7 @@ class Session:
         self._buffers: dict[str, Buffer] = {}
         try:
             for item in names:
-                self._buffers[item] = Buffer(self._now(item), _dtype(self._engine, item))
+                self._buffers[item] = Buffer(self._now(item), self._dtype(item))
                 if not self._context.set_tensor_address(item, self._buffers[item].address):
                     raise self._log.told(f"{name}: the memory of {item} is refused")
         except BackendError:
@@ -292,9 +286,13 @@ class Session:
 
     def _port(self, item: str) -> Port:
         sides = [int(side) for side in self._engine.get_tensor_shape(item)]
-        return Port(item, tuple(None if side == -1 else side for side in sides), _dtype(self._engine, item).name)
+        return Port(item, tuple(None if side == -1 else side for side in sides), self._dtype(item).name)
 
-
-def _dtype(engine: Any, item: str) -> np.dtype[Any]:  # noqa: ANN401 - TensorRT's
-    kind: np.dtype[Any] = np.dtype(trt.nptype(engine.get_tensor_dtype(item)))
-    return kind
+    def _dtype(self, item: str) -> np.dtype[Any]:
+        kind = self._engine.get_tensor_dtype(item)
+        try:
+            same: np.dtype[Any] = np.dtype(trt.nptype(kind))
+        except TypeError as exc:  # of 16 bits as bfloat16, of 8 bits as float, of 4 bits
+            text = f"{self._name}: the port {item} is of the type {getattr(kind, 'name', kind)}, which NumPy has not"
+            raise BackendError(f"{text}; export the model with ports of float or uint8") from exc
+        return same

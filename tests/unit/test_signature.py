@@ -7,24 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import rsa
+from keys import SECRET, key_pair
 from onnx_models import colour_bundle
 
 from edgevision.bundle import Bundle, read_bundle, write_bundle
 from edgevision.bundle.signature import read_trusted, sign, verify_signature
 from edgevision.errors import BundleCorrupt, BundleError, BundleUntrusted
-
-SECRET = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def key_pair(folder: Path, name: str) -> tuple[Path, Path]:
-    """Private and public key as openssl writes them."""
-    private = ed25519.Ed25519PrivateKey.generate()
-    secret, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
-    secret.write_bytes(private.private_bytes(*SECRET))
-    public.write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    return secret, public
 
 
 @pytest.fixture(name="bundle")

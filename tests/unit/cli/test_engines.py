@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from fake_tensorrt import install
+from keys import key_pair
 from typer.testing import CliRunner, Result
 
 from edgevision.cli.engines import app
+from edgevision.errors import BundleUntrusted
 from edgevision.inference.engines import Engines, Key
 
 
@@ -41,3 +43,13 @@ def test_only_engines_of_this_kind_of_device_are_taken(
     assert "1 engines in" in run("export", tmp_path / "e.tar", "--cache", built(tmp_path / "there", gpu)).stdout
     done = run("import", tmp_path / "e.tar", "--cache", tmp_path / "here")
     assert (done.exit_code, says in done.stdout) == (code, True)
+
+
+def test_with_a_trusted_key_only_what_it_signed_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, 10)
+    (secret, public), archive = key_pair(tmp_path, "mine"), tmp_path / "e.tar"
+    wanted = ("import", archive, "--cache", tmp_path / "here", "--trusted-key", public)
+    run("export", archive, "--cache", built(tmp_path / "there", "Fake GPU"))
+    assert isinstance(run(*wanted).exception, BundleUntrusted)
+    run("export", archive, "--cache", tmp_path / "there", "--key", secret)
+    assert "1 engines taken" in run(*wanted).stdout

@@ -5,9 +5,19 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, multinomial
 
-from edgevision.evaluation.intervals import Rate, judge_claim, lower_bound, needed, percent, two_sided, upper_bound
+from edgevision.evaluation.intervals import (
+    Rate,
+    judge_claim,
+    lower_bound,
+    needed,
+    needed_pairs,
+    net_loss_bound,
+    percent,
+    two_sided,
+    upper_bound,
+)
 
 
 def test_no_escape_in_30_parts_shows_less_than_nine_and_a_half_percent() -> None:
@@ -115,3 +125,30 @@ def test_a_claim_is_about_less_and_not_about_as_much() -> None:
     assert not judge_claim("escape rate", Rate(0, 100), upper_bound(0, 100)).supported
     words = judge_claim("escape rate", Rate(1, 100), 0.01).words
     assert "The rate that was counted is itself not below it." in words
+
+
+def test_where_nothing_is_won_a_net_loss_is_a_loss() -> None:
+    assert net_loss_bound(0, 0, 149) == upper_bound(0, 149) < 0.02
+    assert net_loss_bound(1, 0, 236) == upper_bound(1, 236) < 0.02
+    assert needed_pairs(0.02, 0, 0) == needed(0.02) == 149
+    assert needed_pairs(0.02, 1, 0) == needed(0.02, 1) == 236
+
+
+def test_of_many_pairs_it_is_the_normal_distributions() -> None:
+    assert net_loss_bound(500, 400, 100_000) == pytest.approx(0.001 + 1.645 * 900**0.5 / 100_000, rel=0.01)
+
+
+def test_what_is_won_counts_and_never_hides_how_few_the_pairs_are() -> None:
+    assert net_loss_bound(3, 3, 300) < net_loss_bound(3, 0, 300)
+    assert net_loss_bound(3, 3, 300) > net_loss_bound(0, 0, 300), "what comes and goes could hide a loss"
+    assert net_loss_bound(0, 5, 120) >= upper_bound(0, 120)
+    assert (net_loss_bound(0, 0, 0), net_loss_bound(9, 0, 9)) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("boxes", [149, 200, 300])
+@pytest.mark.parametrize("won", [0.0, 0.005, 0.02])
+def test_a_loss_as_large_as_the_claim_is_seldom_taken_for_less(boxes: int, won: float) -> None:
+    counts = [(lost, gained) for lost in range(25) for gained in range(25)]
+    shown = [pair for pair in counts if net_loss_bound(*pair, boxes) <= 0.02]
+    chances = (won + 0.02, won, 1 - 0.02 - 2 * won)
+    assert sum(multinomial.pmf([*pair, boxes - sum(pair)], boxes, chances) for pair in shown) < 0.053

@@ -83,17 +83,16 @@ def pictures() -> NDArray[np.uint8]:
     return out
 
 
-@pytest.fixture(scope="session")
-def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A YOLO data set: 30 pictures to train on and 120 to validate, a red, a green and a blue patch in most of them."""
+def write_patches(folder: Path, *, colours: int = 3, top: int = 255) -> Path:
+    """A YOLO data set: 30 pictures to train on and 120 to validate, a patch of each colour in most of them."""
     rng = np.random.default_rng(2)
     samples = []
-    folder = tmp_path_factory.mktemp("patches")
     for number in range(150):
         image = rng.integers(0, 60, (SIDE, SIDE, 3)).astype(np.uint8)
-        corners = rng.permutation([(2, 2), (2, 18), (18, 2), (18, 18)])[:3] if number % 12 else np.zeros((0, 2), int)
+        corners = rng.permutation([(2, 2), (2, 18), (18, 2), (18, 18)])[:colours]
+        corners = corners if number % 12 else np.zeros((0, 2), int)
         for channel, (x, y) in enumerate(corners):
-            image[y : y + 10, x : x + 10, 2 - channel] = int(rng.integers(140, 255))
+            image[y : y + 10, x : x + 10, 2 - channel] = int(rng.integers(140, top))
         file = folder / f"{number}.png"
         cv2.imwrite(str(file), image)
         boxes = np.concatenate([corners, corners + 10], axis=1).astype(np.float32)
@@ -101,6 +100,18 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
         samples.append(Sample(file, (SIDE, SIDE), boxes, np.arange(len(boxes)), split))
     write_dataset(DataSet(COLOURS, tuple(samples), root=folder), folder / "set", "yolo")
     return folder / "set"
+
+
+@pytest.fixture(scope="session")
+def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures with a red, a green and a blue patch."""
+    return write_patches(tmp_path_factory.mktemp("patches"))
+
+
+@pytest.fixture(scope="session")
+def dim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures with a red and a green patch, and nothing that is bright."""
+    return write_patches(tmp_path_factory.mktemp("dim"), colours=2, top=150)
 
 
 @pytest.fixture(scope="session")

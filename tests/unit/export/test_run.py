@@ -166,6 +166,30 @@ def test_without_eight_bits_nothing_is_compared(small: Bundle, patches: Path, tm
     assert json.loads(done.stdout)["warnings"] == []
 
 
+def test_what_the_self_test_would_refuse_is_not_offered(small: Bundle, dim: Path, tmp_path: Path) -> None:
+    image = np.full((32, 32, 3), 30, np.uint8)
+    image[8:18, 8:18, 0] = 255  # brighter than whatever the ranges are measured on, so 8 bits cannot hold it
+    cv2.imwrite(str(tmp_path / "blue.png"), image)
+    manifest = small.manifest.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    manifest |= {"thresholds": {"default": 0.4, "blue": 0.8}, "golden": [{"file": "golden/blue.png"}]}
+    files = {"model.onnx": small.path("model.onnx"), "golden/blue.png": tmp_path / "blue.png"}
+    bright = write_bundle(tmp_path / "bright", manifest, files)
+    out = tmp_path / "out"
+    done = run(bright.folder, "--out", out, "--data", dim, "--precision", "int8", "--most-recall-loss", 0.1, "--json")
+    assert done.exit_code == 1, done.exception
+    _, signed, unsigned = json.loads(done.stdout)["artefacts"]
+    says = "the self-test would refuse it: golden/blue.png: blue at (8, 8, 18, 18): score expected 0.971, got 0.5"
+    for item in (signed, unsigned):
+        assert item["file"] is None
+        assert item["not_offered"][0].startswith(f"onnx cpu: {says}")
+        checks = [check for check in item["gate"][0]["checks"] if check["outcome"] == "failed"]
+        assert [check["what"] for check in checks] == ["golden pictures"], "nothing else is wrong with it"
+        assert checks[0]["words"].startswith(says)
+    card = " ".join((out / "MODEL_CARD.md").read_text("utf-8").split())
+    assert f"**int8-cpu:** not offered on onnx cpu: {says}" in card
+    assert [item.precision for item in read_bundle(out).manifest.artefacts] == ["fp32"]
+
+
 def test_what_cannot_be_decided_is_written_and_only_taken_by_name(small: Bundle, patches: Path, tmp_path: Path) -> None:
     few = tmp_path / "few"
     done = run(small.folder, "--out", few, "--data", patches, "--precision", "fp16", "--split", "train")
@@ -183,7 +207,8 @@ def test_where_tensorrt_is_it_is_tried_and_not_stood_in_for(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     faults = install(monkeypatch, 10)
-    done = run(small.folder, "--out", tmp_path / "out", "--data", patches, "--precision", "fp16", "--json")
+    wanted = ("--data", patches, "--precision", "fp16", "--most-recall-loss", 0.1)
+    done = run(small.folder, "--out", tmp_path / "out", *wanted, "--json")
     assert done.exit_code in {0, 1}, done.exception  # the stand-in may be slower in 16 bits
     half = json.loads(done.stdout)["artefacts"][1]
     assert [(row["backend"], row["for_others"], row["outcome"]) for row in half["gate"]] == [

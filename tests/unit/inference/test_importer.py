@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_models import write_colour_model
 from structlog.testing import capture_logs
 
-from edgevision.errors import BundleCorrupt, BundleError, ImageError, UnsafeModel
+from edgevision.errors import BackendError, BundleCorrupt, BundleError, ImageError, UnsafeModel
 from edgevision.inference.importer import Said, import_onnx, read_classes
 from edgevision.inference.onnx import OnnxDetector
 from edgevision.inference.selftest import selftest
@@ -122,6 +123,34 @@ def test_an_open_size_is_taken_from_the_metadata_or_asked_for(tmp_path: Path) ->
         import_onnx(bare, tmp_path / "b", said)
     found = import_onnx(bare, tmp_path / "b", Said("x", classes=TWO, size=(32, 48))).manifest.input
     assert (found.width, found.height) == (32, 48)
+
+
+def test_what_cannot_run_is_no_bundle(tmp_path: Path) -> None:
+    said = Said("x", classes=("red", "green", "blue"))
+    four = write_colour_model(tmp_path / "four.onnx", batch=4)
+    with pytest.raises(BundleError, match=r"four\.onnx: the graph takes exactly 4 pictures; export it for 1"):
+        import_onnx(four, tmp_path / "b", said)
+    model = onnx.load(str(write_colour_model(tmp_path / "any.onnx")))
+    model.graph.node.append(helper.make_node("Reshape", ["images", "all"], ["flat"], name="flat"))
+    model.graph.node.append(helper.make_node("Cast", ["flat"], ["unused"], name="used", to=TensorProto.FLOAT))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([-1, 48 * 64 * 3]), "all"))
+    model.graph.output.append(helper.make_tensor_value_info("unused", TensorProto.FLOAT, ["N", 48 * 64 * 3]))
+    for side, name in zip(model.graph.input[0].type.tensor_type.shape.dim[1:3], ("height", "width"), strict=True):
+        side.dim_param = name
+    onnx.save(model, str(tmp_path / "any.onnx"))
+    with pytest.raises(BackendError, match=r"any\.onnx: cannot be run on a picture of 32x32: .*'flat'"):
+        import_onnx(tmp_path / "any.onnx", tmp_path / "b", replace(said, size=(32, 32)))
+    assert not (tmp_path / "b").exists()
+    import_onnx(tmp_path / "any.onnx", tmp_path / "b", replace(said, size=(64, 48)))
+
+
+def test_an_operator_that_nobody_knows_is_named_with_its_node(tmp_path: Path) -> None:
+    model = onnx.load(str(write_colour_model(tmp_path / "m.onnx")))
+    model.graph.node.append(helper.make_node("SiLU", ["means"], ["unused"], name="/act/SiLU", domain="mine"))
+    model.opset_import.append(helper.make_opsetid("mine", 1))
+    onnx.save(model, str(tmp_path / "m.onnx"))
+    with pytest.raises(BackendError, match=r"mine:SiLU\(-1\) .* \(node /act/SiLU\); export the model with ONNX's own"):
+        import_onnx(tmp_path / "m.onnx", tmp_path / "b", Said("x"))
 
 
 def test_names_are_never_evaluated(tmp_path: Path) -> None:

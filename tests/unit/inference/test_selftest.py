@@ -116,6 +116,7 @@ def test_a_box_over_a_lowered_threshold_is_not_new(tmp_path: Path) -> None:
         ([("red", A, 0.9), ("blue", B, 0.55)], 0.08),  # it came, just above the threshold of 0.5
         ([("red", A, 0.9), ("blue", B, 0.45)], 0.02),
         ([("red", A, 0.9), ("blue", B, 0.7)], 0.02),  # that is no matter of rounding
+        ([("red", A, 0.45)], 0.02),  # below its threshold, so it is gone
         ([], 0.02),
     ],
 )
@@ -137,3 +138,10 @@ def test_of_few_items_the_clip_is_one(tmp_path: Path) -> None:
     (only,) = selftest(bundle, _detector([("red", A, 0.9)]), most=1)
     assert only.file == CLIP
     assert [result.file for result in selftest(bundle, _detector([("red", A, 0.9)]))] == [CLIP, "golden/a.png"]
+
+
+def test_limits_that_are_tried_go_before_those_of_the_artefact(tmp_path: Path) -> None:
+    bundle, rows = _bundle(tmp_path, ("red", A, 0.9)), [("red", A, 0.8)]
+    limits = tolerance(bundle, _detector(rows))
+    assert not selftest(bundle, _detector(rows))[0].ok
+    assert selftest(bundle, _detector(rows), limits=limits)[0].ok

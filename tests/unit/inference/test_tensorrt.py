@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
-import os
 import threading
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from fake_tensorrt import Faults, install
-from onnx_models import colour_bundle
+from onnx_models import colour_bundle, colour_manifest, write_colour_model
+from structlog.testing import capture_logs
 
-from edgevision.bundle import Bundle
+from edgevision.bundle import Bundle, write_bundle
 from edgevision.errors import BackendError
 from edgevision.inference.base import Batch
-from edgevision.inference.engines import Engines, Key
+from edgevision.inference.engines import Engines
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.tensorrt import TensorRtDetector, TensorRtSettings, fits
 from edgevision.types import Letterbox
@@ -71,6 +71,20 @@ def test_a_graph_for_one_picture_needs_no_setting(faults: Faults, tmp_path: Path
     assert len(faults.builds) == 1
 
 
+@pytest.mark.parametrize(("batch", "most"), [("N", (4, 48, 64, 3)), (1, (1, 48, 64, 3))])
+def test_a_graph_that_takes_any_size_is_built_for_the_bundles(
+    faults: Faults, tmp_path: Path, batch: int | str, most: tuple[int, ...]
+) -> None:
+    model = onnx.load(str(write_colour_model(tmp_path / "any.onnx", batch=batch)))
+    for side, name in zip(model.graph.input[0].type.tensor_type.shape.dim[1:3], ("height", "width"), strict=True):
+        side.dim_param = name
+    bundle = write_bundle(tmp_path / "any", colour_manifest(), {"model.onnx": model.SerializeToString()})
+    detector = TensorRtDetector(bundle, settings(tmp_path))
+    assert faults.builds[0][2] == most
+    for seed in range(3):
+        same(bundle, detector, 1, seed)
+
+
 def test_every_thread_works_on_the_gpu_that_was_asked_for(faults: Faults, tmp_path: Path) -> None:
     detector = TensorRtDetector(colour_bundle(tmp_path), settings(tmp_path, gpu=1))
     worker = threading.Thread(target=lambda: detector.infer(pictures(1)))
@@ -108,10 +122,13 @@ def test_an_engine_is_kept_where_only_memory_is_short(faults: Faults, tmp_path: 
 @pytest.mark.parametrize(
     ("version", "precision", "bits", "flags"),
     [
-        (10, "fp32", 0b01, set()),
+        (8, "fp32", 0b1, set()),
+        (8, "fp16", 0b1, {"FP16"}),
+        (8, "int8", 0b1, {"INT8"}),
+        (10, "fp32", 0b11, set()),
         (10, "fp16", 0b11, set()),
-        (10, "int8", 0b01, {"INT8", "FP16"}),
-        (11, "fp32", 0b0, set()),
+        (10, "int8", 0b11, set()),
+        (11, "fp32", 0b1, set()),
         (11, "fp16", 0b1, set()),
         (11, "int8", 0b1, set()),
     ],
@@ -154,6 +171,21 @@ def test_an_engine_that_cannot_be_loaded_is_built_anew(faults: Faults, tmp_path:
     assert len(faults.builds) == 2
 
 
+def test_an_engine_of_another_device_under_our_name_is_told_and_built_anew(faults: Faults, tmp_path: Path) -> None:
+    bundle = colour_bundle(tmp_path)
+    TensorRtDetector(bundle, settings(tmp_path)).close()
+    (file,) = (tmp_path / "engines").glob("*.engine")
+    file.write_bytes(b"of another TensorRT" + bytes(100))
+    with capture_logs() as logs:
+        same(bundle, TensorRtDetector(bundle, settings(tmp_path)), 2)
+    assert len(faults.builds) == 2
+    (told,) = [line["reason"] for line in logs if line["event"] == "engine.refused"]
+    assert "the engine was built by another TensorRT" in told
+    faults.loading = "incompatible device, expecting compute 8.6 got compute 8.7"
+    with pytest.raises(BackendError, match=r"cannot be loaded: .*the engine was built on another GPU"):
+        TensorRtDetector(bundle, settings(tmp_path))
+
+
 def test_what_cannot_be_built_says_why_and_what_to_do(faults: Faults, tmp_path: Path) -> None:
     bundle = colour_bundle(tmp_path)
     faults.operator = "StrangeOp"
@@ -190,22 +222,18 @@ def test_shapes_that_do_not_fit_are_our_error(faults: Faults, tmp_path: Path) ->
         TensorRtDetector(colour_bundle(tmp_path), settings(tmp_path))
 
 
+def test_ports_that_numpy_does_not_have_are_named(faults: Faults, tmp_path: Path) -> None:
+    faults.port_type = "BF16"
+    with pytest.raises(
+        BackendError, match=r"the port images is of the type BF16, which NumPy has not; export the model"
+    ):
+        TensorRtDetector(colour_bundle(tmp_path), settings(tmp_path))
+    assert faults.allocations == {}
+
+
 def test_without_tensorrt_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="TensorRT is not usable"):
         TensorRtDetector(colour_bundle(tmp_path), settings(tmp_path))
-
-
-def key(**changes: object) -> Key:
-    return Key(**{"sha256": "a", "precision": "fp16", "max_batch": 4, "tensorrt": "10.3.0", "gpu": "Fake GPU",
-                  "capability": "8.7", **changes})  # type: ignore[arg-type] # fmt: skip
-
-
-def test_whatever_an_engine_depends_on_is_in_its_key() -> None:
-    names = {
-        key().name,
-        *(key(**{name: "b"}).name for name in ("sha256", "precision", "tensorrt", "gpu", "capability", "driver")),
-    }
-    assert len({*names, key(max_batch=8).name, key(level=5).name}) == 9
 
 
 def test_a_longer_search_is_another_engine(faults: Faults, tmp_path: Path) -> None:
@@ -226,107 +254,3 @@ def test_an_engine_of_another_driver_does_not_fit(
     newer.write_text("Kernel Module 580", "utf-8")
     monkeypatch.setattr("edgevision.inference.drivers._KIND", (newer,))
     assert not fits(made), "it would be taken and never be found"
-
-
-def test_an_engine_of_another_user_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    engines = Engines(tmp_path)
-    engines.get(key(), lambda _: (b"engine", b""))
-    monkeypatch.setattr("edgevision.inference.engines.os.utime", forbidden)
-    assert engines.get(key(), lambda _: (b"", b"")) == b"engine"
-
-
-def test_an_engine_that_another_process_removes_meanwhile_is_not_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engines = Engines(tmp_path)
-    engines.get(key(), lambda _: (b"engine", b""))
-    monkeypatch.setattr(Path, "glob", lambda self, _: iter([self / "gone.engine", self / f"{key().name}.engine"]))
-    assert engines.listed() == [(key(), 6)]
-
-
-def test_an_archive_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
-    engines, folder = Engines(tmp_path / "engines"), tmp_path / "folder"
-    engines.get(key(), lambda _: (b"engine", b""))
-    folder.mkdir()
-    with pytest.raises(BackendError, match="cannot be written: Is a directory"):
-        engines.export(folder)
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["engines", "folder"]
-
-
-def test_an_archive_that_was_compressed_and_cut_off_is_refused(tmp_path: Path) -> None:
-    engines, archive = Engines(tmp_path / "engines"), tmp_path / "engines.tar"
-    engines.get(key(), lambda _: (bytes(range(256)), b""))
-    engines.export(archive)
-    archive.write_bytes(gzip.compress(archive.read_bytes())[:200])
-    with pytest.raises(BackendError, match="is no archive of engines"):
-        Engines(tmp_path / "b").take(archive, lambda _: True)
-
-
-def test_two_who_need_the_same_engine_build_it_once(tmp_path: Path) -> None:
-    built: list[int] = []
-    first, go = threading.Event(), threading.Event()
-
-    def build(_timings: bytes) -> tuple[bytes, bytes]:
-        built.append(1)
-        first.set()
-        assert go.wait(10)
-        return b"engine", b""
-
-    got: list[bytes] = []
-    workers = [threading.Thread(target=lambda: got.append(Engines(tmp_path).get(key(), build))) for _ in range(2)]
-    workers[0].start()
-    assert first.wait(10)
-    workers[1].start()
-    go.set()
-    for worker in workers:
-        worker.join(10)
-    assert (got, built) == ([b"engine", b"engine"], [1])
-
-
-def test_the_one_that_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
-    engines = Engines(tmp_path, most_bytes=250)
-    for number in range(3):
-        engines.get(key(sha256=str(number)), lambda _: (b"x" * 100, b""))
-        if number:
-            engines.get(key(sha256="0"), lambda _: (b"", b""))
-    assert [item.sha256 for item, _ in engines.listed()] == ["0", "2"]
-
-
-def test_a_full_disk_costs_the_next_start_time_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    engines = Engines(tmp_path)
-    monkeypatch.setattr("edgevision.inference.engines.os.fsync", full)
-    assert engines.get(key(), lambda _: (b"engine", b"")) == b"engine"
-    assert not engines.has(key())
-    assert not list(tmp_path.glob(".writing-*"))
-
-
-def test_what_a_power_cut_left_is_removed(tmp_path: Path) -> None:
-    left, fresh = tmp_path / ".writing-old", tmp_path / ".writing-new"
-    for file in (left, fresh):
-        file.write_bytes(b"half an engine")
-    os.utime(left, (0, 0))
-    Engines(tmp_path).get(key(), lambda _: (b"engine", b""))
-    assert (left.exists(), fresh.exists()) == (False, True)
-
-
-def test_engines_travel_between_boxes_of_one_kind(tmp_path: Path, faults: Faults) -> None:
-    here, there, archive = Engines(tmp_path / "a"), Engines(tmp_path / "b"), tmp_path / "engines.tar"
-    version = "10.3.0" if not faults.builds and fits(key()) else "11.1.0"
-    here.get(key(tensorrt=version), lambda _: (b"mine", b""))
-    here.get(key(tensorrt=version, gpu="Other GPU"), lambda _: (b"other", b""))
-    assert here.export(archive) == 2
-    assert there.take(archive, fits) == (1, 1)
-    assert there.get(key(tensorrt=version), lambda _: (b"", b"")) == b"mine"
-    archive.write_bytes(b"no archive")
-    with pytest.raises(BackendError, match="is no archive of engines"):
-        there.take(archive, fits)
-    with pytest.raises(BackendError, match="there is no engine to export"):
-        Engines(tmp_path / "none").export(archive)
