@@ -104,9 +104,11 @@ def export(origin: Origin, data: DataSet, request: Request, out: Path, steps: To
     if out.exists() and not (out / MANIFEST).is_file():
         raise ExportError(f"{out} exists already and is no bundle, so it is not replaced")
     judged = split_of(templates_as_good(data) if request.with_templates else data, request.split)
-    spec = _spec(origin)
+    given = InputManifest.model_validate(origin.manifest["input"])
+    spec = InputSpec(given.width, given.height, given.order, given.align, given.pad)
+    source = _source(origin, given)
     chosen = _calibration(data, judged, spec, request, steps)
-    trial = _trial(origin, judged, request, steps)
+    trial = _trial(origin, source, judged, request, steps)
     kinds = [kind for precision in request.precisions for kind in kinds_of(precision)]
     done = []
     for artefact in artefacts(trial, kinds, chosen.files, spec):
@@ -131,13 +133,16 @@ def _calibration(data: DataSet, judged: DataSet, spec: InputSpec, request: Reque
     return replace(found, warnings=(*found.warnings, *missing))
 
 
-def _trial(origin: Origin, judged: DataSet, request: Request, steps: Told) -> Trial:
-    """Run what was trained over the pictures; where only a graph is there, that is what was trained."""
-    before = {**origin.manifest, "name": request.name} | ({"version": request.version} if request.version else {})
+def _source(origin: Origin, given: InputManifest) -> bytes:
     try:
-        source = source_graph(origin.content, InputManifest.model_validate(before["input"]))
+        return source_graph(origin.content, given)
     except ExportError as exc:
         raise ExportError(f"{origin.where}: {exc}") from exc
+
+
+def _trial(origin: Origin, source: bytes, judged: DataSet, request: Request, steps: Told) -> Trial:
+    """Run what was trained over the pictures; where only a graph is there, that is what was trained."""
+    before = {**origin.manifest, "name": request.name} | ({"version": request.version} if request.version else {})
     trained, thresholds = _trained(origin, before, judged, steps)
     manifest: dict[str, Any] = {**before, "input": {**before["input"], "layout": "nhwc-uint8"}}
     if not origin.chosen:
@@ -210,12 +215,6 @@ def _usable(manifest: Mapping[str, Any], source: bytes, steps: Told) -> Iterator
                 steps.say(f"not tried on {place.name}: {exc}")
             else:
                 yield place
-
-
-def _spec(origin: Origin) -> InputSpec:
-    with draft(origin.manifest, origin.content) as bundle:
-        given = bundle.manifest.input
-    return InputSpec(given.width, given.height, given.order, given.align, given.pad)
 
 
 def _written(done: list[Artefact], trial: Trial, origin: Origin, out: Path, *, replace: bool) -> Bundle:

@@ -34,13 +34,16 @@ Labels = list[tuple[str, BoxTuple]]
 Sample = tuple[Image, Labels]
 
 
-def write_data(deeppcb: Path, out: Path, *, drawn: int, limit: int | None = None) -> dict[str, int]:
+def write_data(
+    deeppcb: Path, out: Path, *, drawn: int, drawn_val: int | None = None, limit: int | None = None
+) -> dict[str, int]:
     """Write pictures, labels, ``data.yaml`` and ``columns.csv`` (source, board); returns how many each split has.
 
     Args:
         deeppcb: DeepPCB as ``images/``, ``templates/`` and ``labels_yolo/``.
         out: Folder to write.
         drawn: Drawn colour pictures for training; validation and test get a fifth each.
+        drawn_val: So many for validation in place of a fifth: an export's gate can decide more with more boxes.
         limit: At most so many real pictures; ``None`` for all.
     """
     files = sorted((deeppcb / "images").glob("*.png"))
@@ -55,8 +58,9 @@ def write_data(deeppcb: Path, out: Path, *, drawn: int, limit: int | None = None
             if trained % TEMPLATE_EVERY == 0:
                 writer.put(split, f"good-{file.stem}", (read_image(deeppcb / "templates" / file.name), []), board)
             trained += 1
+    counts = {"train": drawn, "val": drawn // 5 if drawn_val is None else drawn_val, "test": drawn // 5}
     for split, seed in SEEDS.items():
-        for number in range(drawn if split == "train" else drawn // 5):
+        for number in range(counts[split]):
             writer.put(split, f"drawn-{split}-{number:05d}", drawn_picture(seed + number))
     return writer.close()
 
@@ -123,11 +127,13 @@ def main() -> None:
     parser.add_argument("--deeppcb", type=Path, required=True, help="folder of the DeepPCB pictures")
     parser.add_argument("--out", type=Path, default=Path("runs/deeppcb-and-drawn"))
     parser.add_argument("--drawn", type=int, default=400, help="drawn colour pictures for training")
+    parser.add_argument("--drawn-val", type=int, help="drawn pictures for validation; a fifth of --drawn without it")
     parser.add_argument("--limit", type=int, help="at most so many real pictures")
     options = parser.parse_args()
     if options.out.exists() and any(options.out.iterdir()):
         parser.error(f"{options.out} is not empty; name a new folder")
-    print(json.dumps(write_data(options.deeppcb, options.out, drawn=options.drawn, limit=options.limit)))  # noqa: T201
+    how = {"drawn": options.drawn, "drawn_val": options.drawn_val, "limit": options.limit}
+    print(json.dumps(write_data(options.deeppcb, options.out, **how)))  # noqa: T201
 
 
 if __name__ == "__main__":

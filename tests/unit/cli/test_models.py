@@ -46,7 +46,7 @@ def test_an_imported_bundle_is_named_after_its_folder_and_shown(made: Path) -> N
 def test_a_good_bundle_is_verified(made: Path) -> None:
     done = _run("verify", made)
     assert done.exit_code == 0
-    assert "2 files as in the manifest" in done.output
+    assert "3 files as in the manifest" in done.output
     assert "good golden/000.png: 1 of 1 boxes" in done.output
     report = json.loads(_run("verify", made, "--json").stdout.splitlines()[-1])
     assert report["ok"] is True
