@@ -75,7 +75,7 @@ class BundleUntrusted(BundleError):
 
 
 class UnsafeModel(BundleError):
-    """A file that could execute code on loading stands where a model should."""
+    """A file that could execute code on loading, or that brings in another one, stands where a model should."""
 
 
 class SourceError(EdgevisionError):

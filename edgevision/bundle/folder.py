@@ -23,7 +23,7 @@ from edgevision.bundle.manifest import (
     inside,
     parse_manifest,
 )
-from edgevision.bundle.onnx_file import onnx_header, refuse_unsafe
+from edgevision.bundle.onnx_file import onnx_header, refuse_outside, refuse_unsafe
 from edgevision.errors import BundleCorrupt, BundleError
 
 MAX_IR_VERSION = 10
@@ -103,12 +103,13 @@ class Bundle:
 
         Raises:
             BundleError: The file is missing.
-            BundleCorrupt: Its hash differs from the manifest.
-            UnsafeModel: It is a pickle.
+            BundleCorrupt: Its hash differs from the manifest, or it is no ONNX model.
+            UnsafeModel: It is a pickle, or keeps weights in another file.
         """
         data = self.path(item.file).read_bytes()
         refuse_unsafe(item.file, data[:16])
         _compare(self.folder, item, hashlib.sha256(data).hexdigest())
+        refuse_outside(f"{self.folder}: {item.file}", data)
         return data
 
     def thresholds(self, overrides: Mapping[str, float] | None = None) -> tuple[float, ...]:
@@ -162,15 +163,14 @@ def verify_files(bundle: Bundle, items: Iterable[Artefact | Golden] | None = Non
 
     Raises:
         BundleError: A file is missing.
-        BundleCorrupt: A hash differs.
-        UnsafeModel: A pickle stands in place of a model.
+        BundleCorrupt: A hash differs, or a model is no ONNX.
+        UnsafeModel: A pickle stands in place of a model, or one that keeps weights in another file.
     """
     for item in bundle.files if items is None else items:
-        path = bundle.path(item.file)
         if isinstance(item, Artefact):
-            with path.open("rb") as file:
-                refuse_unsafe(item.file, file.read(16))
-        _compare(bundle.folder, item, sha256_of(path))
+            bundle.load(item)
+        else:
+            _compare(bundle.folder, item, sha256_of(bundle.path(item.file)))
 
 
 def write_bundle(

@@ -13,6 +13,23 @@ _ZIP = b"PK\x03\x04"  # how PyTorch packs pickles
 _IR_VERSION, _GRAPH, _OPSET_IMPORT = 1, 7, 8  # fields of ModelProto in onnx.proto3
 _NODE, _NAME, _OPERATOR, _DOMAIN = 1, 3, 4, 7  # of GraphProto, and of NodeProto
 _VARINT, _BYTES, _WIDTHS = 0, 2, {1: 8, 5: 4}  # protobuf's wire types
+_TENSOR, _LOCATION = "TensorProto", 14  # where its values lie: 0 inside of the file
+# Messages of onnx.proto3 that may hold a tensor, by the fields in which they hold each other.
+_HOLDS: dict[str, dict[int, str]] = {
+    "ModelProto": {_GRAPH: "GraphProto", 25: "FunctionProto"},
+    "GraphProto": {_NODE: "NodeProto", 5: _TENSOR, 15: "SparseTensorProto"},
+    "FunctionProto": {7: "NodeProto"},
+    "NodeProto": {5: "AttributeProto"},
+    "AttributeProto": {
+        5: _TENSOR,
+        6: "GraphProto",
+        10: _TENSOR,
+        11: "GraphProto",
+        22: "SparseTensorProto",
+        23: "SparseTensorProto",
+    },
+    "SparseTensorProto": {1: _TENSOR, 2: _TENSOR},
+}
 _UNSAFE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".joblib", ".ckpt", ".h5", ".keras"})
 
 
@@ -57,12 +74,37 @@ def refuse_unsafe(name: str, head: bytes) -> None:
         raise UnsafeModel(msg)
 
 
+def refuse_outside(name: str, data: bytes) -> None:
+    """Refuse a model whose weights lie in another file: no hash covers that one, and runtimes read it from anywhere.
+
+    Raises:
+        BundleCorrupt: It is no ONNX model.
+        UnsafeModel: Values of a tensor lie outside.
+    """
+    waiting: list[tuple[str, memoryview]] = [("ModelProto", memoryview(data))]
+    try:
+        while waiting:
+            kind, message = waiting.pop()
+            for number, value in _fields(message):
+                if kind == _TENSOR and number == _LOCATION and value:
+                    msg = (
+                        f"{name} keeps weights in another file, which no hash covers: it is refused; save the model "
+                        "as one file"
+                    )
+                    raise UnsafeModel(msg)
+                if isinstance(value, memoryview) and number in _HOLDS.get(kind, {}):
+                    waiting.append((_HOLDS[kind][number], value))
+    except (IndexError, ValueError) as exc:
+        msg = f"{name} is no ONNX model, or it is truncated"
+        raise BundleCorrupt(msg) from exc
+
+
 def onnx_header(path: Path) -> OnnxHeader:
     """Format and operator set version of an ONNX file, from its protobuf's top level (onnx.proto3, ``ModelProto``).
 
     Raises:
         BundleCorrupt: It is no ONNX file.
-        UnsafeModel: It is a pickle.
+        UnsafeModel: It is a pickle, or keeps weights in another file.
     """
     data = path.read_bytes()
     refuse_unsafe(path.name, data[:16])
@@ -83,6 +125,7 @@ def onnx_header(path: Path) -> OnnxHeader:
     if not (has_graph and ir_version and opset):
         msg = f"{path} is no ONNX model, or it is truncated"
         raise BundleCorrupt(msg)
+    refuse_outside(path.name, data)
     return OnnxHeader(ir_version, opset)
 
 

@@ -7,15 +7,26 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx_models import colour_bundle, colour_manifest, write_colour_model
 
-from edgevision.bundle import Bundle, OnnxHeader, onnx_header, read_bundle, refuse_unsafe, verify_files, write_bundle
+from edgevision.bundle import (
+    Bundle,
+    OnnxHeader,
+    onnx_header,
+    read_bundle,
+    refuse_unsafe,
+    sha256_of,
+    verify_files,
+    write_bundle,
+)
+from edgevision.bundle.onnx_file import refuse_outside
 from edgevision.errors import BundleCorrupt, BundleError, UnsafeModel
 
 
@@ -270,6 +281,46 @@ def test_a_truncated_model_is_refused(model: Path) -> None:
     model.write_bytes(model.read_bytes()[:-20])
     with pytest.raises(BundleCorrupt, match="is no ONNX model, or it is truncated"):
         onnx_header(model)
+
+
+def test_weights_in_another_file_are_refused_since_no_hash_covers_them(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runtimes look for them in the folder that they were started in."""
+    monkeypatch.chdir(tmp_path)
+    apart = tmp_path / "apart.onnx"
+    onnx.save_model(onnx.load(model), str(apart), save_as_external_data=True, location="weights.bin", size_threshold=0)
+    said = "model.onnx keeps weights in another file, which no hash covers: it is refused; save the model as one file"
+    with pytest.raises(UnsafeModel, match=said):
+        write_bundle(tmp_path / "new", colour_manifest(), {"model.onnx": apart})
+    foreign = write_bundle(tmp_path / "foreign", colour_manifest(), {"model.onnx": model})
+    (foreign.folder / "model.onnx").write_bytes(apart.read_bytes())
+    entry = foreign.manifest.artefacts[0].model_dump(mode="json")
+    signed = read_bundle(_edit(foreign, artefacts=[{**entry, "sha256": sha256_of(apart)}]))
+    with pytest.raises(UnsafeModel, match=said):
+        signed.load(signed.manifest.artefacts[0])
+    with pytest.raises(UnsafeModel, match=said):
+        verify_files(signed)
+
+
+def test_weights_in_another_file_are_found_wherever_they_hide() -> None:
+    tensor = numpy_helper.from_array(np.ones(4, np.float32), "w")
+    tensor.data_location = TensorProto.EXTERNAL
+    hidden = helper.make_node("Constant", [], ["w"], value=tensor)
+    inner = helper.make_graph([hidden], "inner", [], [])
+    branch = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=helper.make_graph([], "e", [], []))
+    sparse = helper.make_sparse_tensor(tensor, numpy_helper.from_array(np.arange(4)), [4])
+    graphs = (
+        helper.make_graph([hidden], "attribute", [], []),
+        helper.make_graph([branch], "branch", [], []),
+        helper.make_graph([], "sparse", [], [], sparse_initializer=[sparse]),
+    )
+    function = helper.make_function("own", "f", [], ["w"], [hidden], [helper.make_opsetid("", 17)])
+    models = [*map(helper.make_model, graphs), helper.make_model(graphs[0], functions=[function])]
+    del models[-1].graph.node[:]
+    for item in models:
+        with pytest.raises(UnsafeModel):
+            refuse_outside("model.onnx", item.SerializeToString())
 
 
 @given(data=st.binary(max_size=200))
