@@ -39,7 +39,10 @@ def export(
     cache: Path | None = _CACHE,
 ) -> None:
     """Write all engines into one file."""
-    typer.echo(f"{_engines(cache).export(archive, key)} engines in {archive}")
+    from edgevision.inference.engine_archive import export_engines
+
+    count = export_engines(_engines(cache), archive, key)
+    typer.echo(f"{count} {'engine' if count == 1 else 'engines'} in {archive}")
 
 
 @app.command("import")
@@ -51,10 +54,13 @@ def import_(
     cache: Path | None = _CACHE,
 ) -> None:
     """Take the engines of this kind of device; exit code 1 when there is none. An engine is code that the GPU runs."""
+    from edgevision.inference.engine_archive import take_engines
     from edgevision.inference.tensorrt import fits
 
-    taken, others = _engines(cache).take(archive, lambda key: fits(key, gpu), trusted_key)
-    typer.echo(f"{taken} engines taken, {others} left out: of another GPU, driver or TensorRT")
+    taken, others = take_engines(_engines(cache), archive, lambda key: fits(key, gpu), trusted_key)
+    typer.echo(
+        f"{taken} {'engine' if taken == 1 else 'engines'} taken, {others} left out: of another GPU, driver or TensorRT"
+    )
     if not taken:
         raise typer.Exit(1)
 

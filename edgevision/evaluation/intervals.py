@@ -90,6 +90,21 @@ def net_loss_bound(lost: int, won: int, total: int, confidence: float = CONFIDEN
     return max(high, upper_bound(max(lost - won, 0), total, confidence))
 
 
+def net_loss_shown(lost: int, won: int, total: int, confidence: float = CONFIDENCE) -> float:
+    """One-sided: of pairs of which some are lost and some won, the share lost minus that won is larger than this.
+
+    Clopper and Pearson's bounds of both, each with half of the doubt (Bonferroni): on the careful side.
+
+    Args:
+        lost: Pairs of which only the first is right.
+        won: Pairs of which only the second is right.
+        total: All pairs.
+        confidence: 0..1.
+    """
+    each = 1 - (1 - confidence) / 2
+    return lower_bound(lost, total, each) - upper_bound(won, total, each)
+
+
 def _tango(lost: int, won: int, total: int, loss: float) -> float:
     """Tango's score of a loss that is assumed: how many standard deviations less was lost on balance."""
     net = lost - won

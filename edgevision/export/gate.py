@@ -5,7 +5,8 @@ that it is no worse: a sample that is too small shows nothing, and that is said.
 
 Recall has two bounds to keep. The paired bootstrap draws whole parts, whose boxes are often lost together, but where
 nothing was lost all its samples are the same, however few the boxes are; ``net_loss_bound`` counts what so many boxes
-can exclude. Who keeps the first and not the second is not decidable.
+can exclude. Who keeps the first and not the second is not decidable. A loss that even few boxes show is none of that:
+it fails.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from edgevision.evaluation.coco import coco_result
-from edgevision.evaluation.intervals import apart, asked, needed_pairs, net_loss_bound
+from edgevision.evaluation.intervals import apart, asked, needed_pairs, net_loss_bound, net_loss_shown
 from edgevision.evaluation.paired import Difference, Recall, compare
 from edgevision.evaluation.parts import PartRates, part_rates, parts_of
 from edgevision.evaluation.predict import Predictions, thresholds_of
@@ -34,7 +35,7 @@ class Budget:
         map50_95: Loss of mean average precision, 0..1.
         recall: Loss of a class's recall at its threshold, 0..1.
         flips: Defective parts that were rejected and now pass.
-        boxes: A class with fewer labelled boxes than this is not judged.
+        boxes: A class with fewer labelled boxes than this never passes.
     """
 
     map50_95: float = 0.01
@@ -148,6 +149,9 @@ def _found(name: str, item: Recall, budget: Budget) -> Check:
     bound = net_loss_bound(item.lost, item.won, item.boxes)
     if item.boxes >= budget.boxes and item.difference.lower < -budget.recall:
         return Check(what, "failed", f"{words}: a loss of {budget.recall:g} is allowed")
+    if (shown := net_loss_shown(item.lost, item.won, item.boxes)) > budget.recall:
+        loss = f"{counted}: a loss above {apart(shown, budget.recall)} with 95 % confidence"
+        return Check(what, "failed", f"{what}: {loss}, {budget.recall:g} is allowed")
     if item.boxes >= budget.boxes and bound <= budget.recall:
         return Check(what, "passed", words)
     few = f"{what}: {counted}; so few only show a loss below {apart(bound, budget.recall)}"

@@ -34,13 +34,13 @@ def test_what_was_built_is_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gpu", "code", "says"), [("Fake GPU", 0, "1 engines taken"), ("Other", 1, "0 engines taken, 1")]
+    ("gpu", "code", "says"), [("Fake GPU", 0, "1 engine taken"), ("Other", 1, "0 engines taken, 1")]
 )
 def test_only_engines_of_this_kind_of_device_are_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: str, code: int, says: str
 ) -> None:
     install(monkeypatch, 10)
-    assert "1 engines in" in run("export", tmp_path / "e.tar", "--cache", built(tmp_path / "there", gpu)).stdout
+    assert "1 engine in" in run("export", tmp_path / "e.tar", "--cache", built(tmp_path / "there", gpu)).stdout
     done = run("import", tmp_path / "e.tar", "--cache", tmp_path / "here")
     assert (done.exit_code, says in done.stdout) == (code, True)
 
@@ -52,4 +52,4 @@ def test_with_a_trusted_key_only_what_it_signed_is_taken(tmp_path: Path, monkeyp
     run("export", archive, "--cache", built(tmp_path / "there", "Fake GPU"))
     assert isinstance(run(*wanted).exception, BundleUntrusted)
     run("export", archive, "--cache", tmp_path / "there", "--key", secret)
-    assert "1 engines taken" in run(*wanted).stdout
+    assert "1 engine taken" in run(*wanted).stdout

@@ -14,6 +14,7 @@ from edgevision.evaluation.intervals import (
     needed,
     needed_pairs,
     net_loss_bound,
+    net_loss_shown,
     percent,
     two_sided,
     upper_bound,
@@ -152,3 +153,13 @@ def test_a_loss_as_large_as_the_claim_is_seldom_taken_for_less(boxes: int, won: 
     shown = [pair for pair in counts if net_loss_bound(*pair, boxes) <= 0.02]
     chances = (won + 0.02, won, 1 - 0.02 - 2 * won)
     assert sum(multinomial.pmf([*pair, boxes - sum(pair)], boxes, chances) for pair in shown) < 0.053
+
+
+@pytest.mark.parametrize("boxes", [20, 60, 99])
+@pytest.mark.parametrize("won", [0.0, 0.005, 0.02])
+def test_a_loss_as_large_as_the_claim_is_seldom_taken_for_more(boxes: int, won: float) -> None:
+    counts = [(lost, gained) for lost in range(boxes + 1) for gained in range(boxes + 1 - lost)]
+    shown = [pair for pair in counts if net_loss_shown(*pair, boxes) > 0.02]
+    assert shown
+    chances = (won + 0.02, won, 1 - 0.02 - 2 * won)
+    assert sum(multinomial.pmf([*pair, boxes - sum(pair)], boxes, chances) for pair in shown) <= 0.05

@@ -123,7 +123,30 @@ def test_few_boxes_do_not_hide_what_fails_otherwise() -> None:
     assert judge_artefact(trained(40), changed(trained(40), range(20), moved), THRESHOLDS).outcome == "failed"
     low = Detections(np.array([[10, 10, 40, 40]], np.float32), np.float32([0.4]), np.int64([0]))
     judged = judge_artefact(trained(40), changed(trained(40), range(20), low), THRESHOLDS)
-    assert [reason.split(":")[0] for reason in judged.reasons] == ["verdicts", "recall of scratch"], "what fails first"
+    assert [reason.split(":")[0] for reason in judged.reasons] == ["recall of scratch", "verdicts"]
+    one = judge_artefact(trained(40), changed(trained(40), range(1), low), THRESHOLDS)
+    assert [reason.split(":")[0] for reason in one.reasons] == ["verdicts", "recall of scratch"], "what fails first"
+
+
+@pytest.mark.parametrize(
+    ("boxes", "lost", "outcome"),
+    [
+        (1, 1, "not decidable"),
+        (20, 4, "not decidable"),
+        (20, 9, "failed"),
+        (60, 6, "not decidable"),
+        (60, 30, "failed"),
+    ],
+)
+def test_a_loss_that_few_boxes_show_is_a_loss(boxes: int, lost: int, outcome: str) -> None:
+    artefact = changed(trained(boxes), range(lost), LOW)
+    judged = judge_artefact(trained(boxes), artefact, THRESHOLDS, Budget(flips=lost, map50_95=1))
+    assert judged.outcome == outcome
+    if (boxes, lost) == (60, 30):
+        said = (
+            "recall of scratch: 30 of 60 boxes lost, 0 won: a loss above 30.8 % with 95 % confidence, 0.02 is allowed"
+        )
+        assert judged.reasons == (said,)
 
 
 def test_good_parts_alone_decide_nothing() -> None:

@@ -15,6 +15,7 @@ from keys import key_pair
 from structlog.testing import capture_logs
 
 from edgevision.errors import BackendError, BundleError, BundleUntrusted
+from edgevision.inference.engine_archive import export_engines, take_engines
 from edgevision.inference.engines import Engines, Key
 
 
@@ -59,17 +60,17 @@ def test_an_archive_that_cannot_be_written_leaves_what_was_there(tmp_path: Path)
     engines.get(key(), lambda _: (b"engine", b""))
     folder.mkdir()
     with pytest.raises(BackendError, match="cannot be written: Is a directory"):
-        engines.export(folder)
+        export_engines(engines, folder)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["engines", "folder"]
 
 
 def test_an_archive_that_was_compressed_and_cut_off_is_refused(tmp_path: Path) -> None:
     engines, archive = Engines(tmp_path / "engines"), tmp_path / "engines.tar"
     engines.get(key(), lambda _: (bytes(range(256)), b""))
-    engines.export(archive)
+    export_engines(engines, archive)
     archive.write_bytes(gzip.compress(archive.read_bytes())[:200])
     with pytest.raises(BackendError, match="is no archive of engines, or was cut off"):
-        Engines(tmp_path / "b").take(archive, lambda _: True)
+        take_engines(Engines(tmp_path / "b"), archive, lambda _: True)
 
 
 def test_two_who_need_the_same_engine_build_it_once(tmp_path: Path) -> None:
@@ -128,11 +129,36 @@ def test_engines_travel_between_boxes_of_one_kind(tmp_path: Path) -> None:
     here, there, archive = Engines(tmp_path / "a"), Engines(tmp_path / "b"), tmp_path / "engines.tar"
     here.get(key(), lambda _: (b"mine", b""))
     here.get(key(gpu="Other GPU"), lambda _: (b"other", b""))
-    assert here.export(archive) == 2
-    assert there.take(archive, mine) == (1, 1)
+    assert export_engines(here, archive) == 2
+    assert take_engines(there, archive, mine) == (1, 1)
     assert there.get(key(), lambda _: (b"", b"")) == b"mine"
     with pytest.raises(BackendError, match="there is no engine to export"):
-        Engines(tmp_path / "none").export(archive)
+        export_engines(Engines(tmp_path / "none"), archive)
+
+
+def test_an_engine_that_is_not_what_was_written_is_not_there(tmp_path: Path) -> None:
+    engines = Engines(tmp_path)
+    for altered in (b"engin", b"angine", b""):
+        engines.get(key(), lambda _: (b"engine", b""))
+        assert engines.has(key())
+        (tmp_path / f"{key().name}.engine").write_bytes(altered)
+        with capture_logs() as logs:
+            assert not engines.has(key()), "so that another answers while it is built anew"
+        assert [line["event"] for line in logs] == ["engine.changed"]
+        assert engines.get(key(), lambda _: (b"engine", b"")) == b"engine"
+    (tmp_path / f"{key().name}.json").write_text("[]", "utf-8")
+    assert engines.listed() == []
+    assert engines.read(key()) is None
+
+
+def test_what_comes_in_an_archive_takes_no_more_room_than_there_is(tmp_path: Path) -> None:
+    here, there, archive = Engines(tmp_path / "a"), Engines(tmp_path / "b", most_bytes=250), tmp_path / "engines.tar"
+    there.get(key(sha256="old"), lambda _: (b"x" * 200, b""))
+    os.utime(tmp_path / "b" / f"{key(sha256='old').name}.engine", (1, 1))
+    here.get(key(sha256="new"), lambda _: (b"x" * 100, b""))
+    export_engines(here, archive)
+    assert take_engines(there, archive, mine) == (1, 0)
+    assert [item.sha256 for item, _ in there.listed()] == ["new"]
 
 
 BUILDS = """
@@ -202,16 +228,16 @@ def test_a_disk_without_room_for_a_lock_stops_nobody(tmp_path: Path, monkeypatch
 def test_an_archive_that_is_missing_or_cut_off_is_told(tmp_path: Path) -> None:
     engines, archive = Engines(tmp_path / "engines"), tmp_path / "engines.tar"
     engines.get(key(), lambda _: (bytes(5000), b""))
-    engines.export(archive)
+    export_engines(engines, archive)
     there = Engines(tmp_path / "b")
     with pytest.raises(BackendError, match=r"none\.tar: cannot be read: No such file or directory"):
-        there.take(tmp_path / "none.tar", mine)
+        take_engines(there, tmp_path / "none.tar", mine)
     archive.write_bytes(archive.read_bytes()[:3000])
     with pytest.raises(BackendError, match="is no archive of engines, or was cut off"):
-        there.take(archive, mine)
+        take_engines(there, archive, mine)
     archive.write_bytes(b"no archive")
     with pytest.raises(BackendError, match="is no archive of engines, or was cut off"):
-        there.take(archive, mine)
+        take_engines(there, archive, mine)
     assert there.listed() == []
 
 
@@ -219,26 +245,26 @@ def test_signed_engines_are_taken_by_their_key_and_by_no_other(tmp_path: Path) -
     (secret, public), (_, other) = key_pair(tmp_path, "mine"), key_pair(tmp_path, "other")
     engines, archive, there = Engines(tmp_path / "a"), tmp_path / "engines.tar", Engines(tmp_path / "b")
     engines.get(key(), lambda _: (b"engine", b""))
-    engines.export(archive)
+    export_engines(engines, archive)
     with pytest.raises(BundleUntrusted, match="is not signed; export it with --key"):
-        there.take(archive, mine, [public])
-    engines.export(archive, secret)
+        take_engines(there, archive, mine, [public])
+    export_engines(engines, archive, secret)
     with pytest.raises(BundleUntrusted, match="none of the trusted ones"):
-        there.take(archive, mine, [other])
+        take_engines(there, archive, mine, [other])
     assert there.listed() == []
-    assert there.take(archive, mine, [other, public]) == (1, 0)
-    assert there.take(archive, mine) == (1, 0), "where no key is asked for, signatures do not matter"
+    assert take_engines(there, archive, mine, [other, public]) == (1, 0)
+    assert take_engines(there, archive, mine) == (1, 0), "where no key is asked for, signatures do not matter"
 
 
 def test_an_engine_that_was_changed_after_it_was_signed_is_refused(tmp_path: Path) -> None:
     secret, public = key_pair(tmp_path, "mine")
     engines, archive = Engines(tmp_path / "a"), tmp_path / "engines.tar"
     engines.get(key(), lambda _: (b"what it does", b""))
-    engines.export(archive, secret)
+    export_engines(engines, archive, secret)
     archive.write_bytes(archive.read_bytes().replace(b"what it does", b"other things"))
     with pytest.raises(BundleUntrusted, match="was changed after it was signed"):
-        Engines(tmp_path / "b").take(archive, mine, [public])
-    assert Engines(tmp_path / "b").take(archive, mine) == (1, 0), "nothing else is wrong with it"
+        take_engines(Engines(tmp_path / "b"), archive, mine, [public])
+    assert take_engines(Engines(tmp_path / "b"), archive, mine) == (1, 0), "nothing else is wrong with it"
 
 
 def test_a_key_that_is_none_leaves_no_half_an_archive(tmp_path: Path) -> None:
@@ -246,5 +272,5 @@ def test_a_key_that_is_none_leaves_no_half_an_archive(tmp_path: Path) -> None:
     engines.get(key(), lambda _: (b"engine", b""))
     (tmp_path / "out").mkdir()
     with pytest.raises(BundleError, match="is no private key"):
-        engines.export(tmp_path / "out" / "engines.tar", public)
+        export_engines(engines, tmp_path / "out" / "engines.tar", public)
     assert list((tmp_path / "out").iterdir()) == []

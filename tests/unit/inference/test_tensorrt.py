@@ -167,6 +167,7 @@ def test_an_engine_that_cannot_be_loaded_is_built_anew(faults: Faults, tmp_path:
     TensorRtDetector(bundle, settings(tmp_path)).close()
     (file,) = (tmp_path / "engines").glob("*.engine")
     file.write_bytes(file.read_bytes()[:20])
+    assert TensorRtDetector.stand_in(bundle, settings(tmp_path)) is not None, "nobody waits for the build"
     same(bundle, TensorRtDetector(bundle, settings(tmp_path)), 2)
     assert len(faults.builds) == 2
 
@@ -174,8 +175,8 @@ def test_an_engine_that_cannot_be_loaded_is_built_anew(faults: Faults, tmp_path:
 def test_an_engine_of_another_device_under_our_name_is_told_and_built_anew(faults: Faults, tmp_path: Path) -> None:
     bundle = colour_bundle(tmp_path)
     TensorRtDetector(bundle, settings(tmp_path)).close()
-    (file,) = (tmp_path / "engines").glob("*.engine")
-    file.write_bytes(b"of another TensorRT" + bytes(100))
+    engines = Engines(tmp_path / "engines")
+    engines.keep(engines.listed()[0][0], b"of another TensorRT" + bytes(100))
     with capture_logs() as logs:
         same(bundle, TensorRtDetector(bundle, settings(tmp_path)), 2)
     assert len(faults.builds) == 2
