@@ -142,17 +142,16 @@ def _print(done: Exported, console: Console) -> None:
     from edgevision.export.card import HEADINGS, rows, sentences
 
     title = f"{done.bundle.model_ref}, judged on {done.split or 'all'} ({len(done.trial.judged):,} pictures)"
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0)
     shown = [name for name in HEADINGS if name not in {"escapes", "overkill"}]  # on a page they have room
     for name in shown:
         table.add_column(name, no_wrap=True, justify="left" if name in {"artefact", "backend", "gate"} else "right")
     for row in rows(done.artefacts):
         table.add_row(*(escape(cell) for name, cell in zip(HEADINGS, row, strict=True) if name in shown))
     console.print(table)
-    for item in done.artefacts:
-        for sentence in sentences(item):
-            style = "red" if item.content is None else ("yellow" if sentence.startswith("not ") else "")
-            console.print(f"{item.kind.name}: {escape(sentence)}", style=style)
+    for names, sentence in sentences(done.artefacts):
+        style = "red" if sentence.startswith("refused") else ("yellow" if sentence.startswith("not ") else "")
+        console.print(f"{names}: {escape(sentence)}", style=style)
     for warning in done.warnings:
         console.print(escape(warning), style="yellow")
     console.print(f"bundle {done.bundle.folder}", soft_wrap=True)

@@ -223,18 +223,32 @@ def _print_bundle(bundle: Bundle, *, as_json: bool) -> None:
         typer.echo(json.dumps({"folder": str(bundle.folder), "model": bundle.model_ref, "manifest": body}))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     row = _row(bundle)
-    table = Table("", "", show_header=False, title=row["model"], title_justify="left")
+    table = Table("", "", show_header=False, title=escape(row["model"]), title_justify="left")
     for key in ("folder", "family", "input", "classes", "artefacts", "golden", "licence"):
         value = row[key]
-        table.add_row(key, _short(value) if isinstance(value, list) else str(value))
+        table.add_row(key, escape(_short(value) if isinstance(value, list) else str(value)))
     thresholds = ", ".join(f"{name} {score:g}" for name, score in bundle.manifest.thresholds.items())
-    table.add_row("thresholds", thresholds)
+    table.add_row("thresholds", escape(thresholds))
     for file, values in bundle.manifest.metrics.items():
-        table.add_row(f"metrics {file}", json.dumps(values))
+        lines = [_metric(*item) for item in values.items()] if isinstance(values, dict) else [json.dumps(values)]
+        table.add_row(escape(file), escape("\n".join(lines)))
     Console().print(table)
+
+
+def _metric(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a manifest holds
+    """One metric in words; of a gate how it came out, since the model card has the rest."""
+    if isinstance(value, float):
+        return f"{name} {value:.3f}"
+    if isinstance(value, dict):
+        return f"{name}: {', '.join(_metric(*item) for item in value.items())}"
+    if name == "gate" and isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        came = [(item, "" if item.get("offered", True) else ", not offered") for item in value]
+        return "\n".join(f"gate on {item.get('backend')}: {item.get('outcome')}{more}" for item, more in came)
+    return f"{name} {value if isinstance(value, str) else json.dumps(value)}"
 
 
 def _print_list(folder: Path, rows: list[dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgevision.evaluation.words import ap_words
+from edgevision.export.kinds import FP32
 from edgevision.export.making import Artefact
 from edgevision.export.trial import Trial, Tried
 
@@ -30,7 +31,7 @@ def with_gate(card: str, artefacts: Sequence[Artefact], trial: Trial) -> str:
     lines += [f"| {' | '.join(row)} |" for row in rows(artefacts)]
     lines += [
         "",
-        *(f"- **{item.kind.name}:** {sentence}" for item in artefacts for sentence in sentences(item)),
+        *(f"- **{names}:** {sentence}" for names, sentence in sentences(artefacts)),
         "",
         END,
     ]
@@ -41,22 +42,43 @@ def with_gate(card: str, artefacts: Sequence[Artefact], trial: Trial) -> str:
     return f"{before.rstrip()}\n\n{section}\n{licence}{after}"
 
 
-def sentences(artefact: Artefact) -> list[str]:
-    """How it was made, what is not decided and why it is not offered somewhere."""
-    undecided = [
-        check.words
-        for item in artefact.tried[:1]
-        for check in item.judgement.checks
-        if check.outcome == "not decidable"
-    ]
+def sentences(artefacts: Sequence[Artefact]) -> list[tuple[str, str]]:
+    """(artefacts, sentence): how they were made, why they are not offered somewhere, and at last what is not decided.
+
+    What holds for several is said once.
+    """
+    said: dict[str, list[str]] = {}
+    for part in (_made, _undecided):
+        for item in artefacts:
+            for sentence in part(item):
+                said.setdefault(sentence, []).append(item.kind.name)
+    return [(", ".join(names), sentence) for sentence, names in said.items()]
+
+
+def _made(artefact: Artefact) -> list[str]:
     said = [f"{artefact.how}." if artefact.content is not None else f"refused. {artefact.how}."]
     tried = {item.target for item in artefact.tried if not item.for_others}
     if artefact.content is not None and (absent := [name for name in artefact.kind.targets if name not in tried]):
         star = "* its numbers in ONNX Runtime on a CPU; " if any(item.for_others for item in artefact.tried) else ""
-        said.append(f"{star}not tried on {' and '.join(absent)}, which is not here: judge it on the device too.")
-    said += [f"not offered on {reason}." for reason in artefact.reasons]
-    said += [f"not decidable: {words}." for words in undecided]
-    return said
+        are = "are" if absent[1:] else "is"
+        said.append(f"{star}not tried on {' and '.join(absent)}, which {are} not here: judge it on the device too.")
+    return said + [f"not offered on {reason}." for reason in artefact.reasons]
+
+
+def _undecided(artefact: Artefact) -> list[str]:
+    offered = [item for item in artefact.tried if item.offered]
+    every = [item.place for item in offered]
+    places: dict[str, list[str]] = {}
+    for item in offered:
+        for check in item.judgement.checks:
+            if check.outcome == "not decidable":
+                places.setdefault(check.words, []).append(item.place)
+    said = [
+        f"not decidable: {words}." if where == every else f"not decidable on {' and '.join(where)}: {words}."
+        for words, where in places.items()
+    ]
+    by_name = f"taken by devices only where their settings say `precision: {artefact.kind.precision}`."
+    return [*said, by_name] if said and artefact.kind != FP32 else said
 
 
 def _introduction(trial: Trial) -> str:

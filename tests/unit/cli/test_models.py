@@ -43,6 +43,24 @@ def test_an_imported_bundle_is_named_after_its_folder_and_shown(made: Path) -> N
     assert "default 0.5" in text
 
 
+def test_metrics_are_shown_in_words_whatever_they_are(made: Path) -> None:
+    document = yaml.safe_load((made / "bundle.yaml").read_text())
+    gate = [
+        {"backend": "onnx cpu", "outcome": "passed", "offered": True},
+        {"backend": "openvino cpu", "outcome": "failed", "offered": False, "checks": [{"words": "much more"}]},
+    ]
+    document["metrics"] = {
+        "model.onnx": {"map50": 0.93265, "by class": {"red": 1.0, "[/blue]": 0.5}, "escapes": [0, 9], "gate": gate},
+        "somebody's": 7,
+    }
+    (made / "bundle.yaml").write_text(yaml.safe_dump(document))
+    shown = _run("show", made)
+    assert shown.exit_code == 0, shown.exception
+    said = ("map50 0.933", "[/blue] 0.500, red 1.000", "[0, 9]", "on onnx cpu: passed ", "failed, not offered", " 7 ")
+    assert [text for text in said if text not in shown.stdout] == []
+    assert "much more" not in shown.stdout
+
+
 def test_a_good_bundle_is_verified(made: Path) -> None:
     done = _run("verify", made)
     assert done.exit_code == 0

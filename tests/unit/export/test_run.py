@@ -114,7 +114,7 @@ def test_a_harmful_calibration_is_caught_and_nothing_of_it_is_usable(
     bundle = read_bundle(tmp_path / "out")
     assert {item.precision for item in bundle.manifest.artefacts} == {"fp32", "fp16"}
     assert not list(bundle.folder.glob("*int8*"))
-    assert "int8: refused." in done.stdout
+    assert "int8, int8-cpu: refused." in done.stdout
     assert "refused" in (bundle.folder / "MODEL_CARD.md").read_text("utf-8")
     with pytest.raises(EdgevisionError, match="no int8 artefact for cpu"):
         OnnxDetector(bundle, OnnxSettings(device="cpu", precision="int8"))
@@ -219,7 +219,7 @@ def test_where_tensorrt_is_it_is_tried_and_not_stood_in_for(
     told = run(small.folder, "--out", tmp_path / "no-room", "--data", patches, "--precision", "fp16")
     assert "not tried on tensorrt: 0 MiB of the GPU's memory are free" in " ".join(told.stdout.split())
     assert (
-        "fp16: * its numbers in ONNX Runtime on a CPU; not tried on cuda and tensorrt, which is not here"
+        "fp16: * its numbers in ONNX Runtime on a CPU; not tried on cuda and tensorrt, which are not here"
         in " ".join(told.stdout.split())
     )
 
