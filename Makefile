@@ -11,6 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 VENV ?= .venv
+TENSORRT ?= tensorrt-cu12 'cuda-python>=12.6.2,<13'
 PYTHON ?=
 ARGS ?=
 BIN := $(VENV)/bin
@@ -77,5 +78,6 @@ clean:
 	touch $@
 
 %/.gpu: pyproject.toml
-	@tools/install.sh "$*" "$(PYTHON)" '.[gpu,broker,sink,export]' pytest pytest-timeout hypothesis jsonschema psutil
+	@tools/install.sh "$*" "$(PYTHON)" '.[gpu,broker,sink,export]' pytest pytest-timeout hypothesis jsonschema psutil nvidia-ml-py
+	@tools/install.sh "$*" "$(PYTHON)" . $(TENSORRT) || echo "without TensorRT: its tests are skipped"
 	touch $@
