@@ -104,6 +104,9 @@ def export(origin: Origin, data: DataSet, request: Request, out: Path, steps: To
     if out.exists() and not (out / MANIFEST).is_file():
         raise ExportError(f"{out} exists already and is no bundle, so it is not replaced")
     judged = split_of(templates_as_good(data) if request.with_templates else data, request.split)
+    classes = origin.manifest["classes"]
+    if unknown := [name for name in request.defects or () if name not in classes]:
+        raise ExportError(f"{', '.join(unknown)}: no such class; the model has {', '.join(classes)}")
     given = InputManifest.model_validate(origin.manifest["input"])
     spec = InputSpec(given.width, given.height, given.order, given.align, given.pad)
     source = _source(origin, given)
