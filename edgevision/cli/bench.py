@@ -33,7 +33,7 @@ def bench(
     bundle = read_bundle(folder)
     sizes = _sizes(batches)
     opened, failed = [], []
-    for choice in choices(bundle, threads=threads, max_batch=max(sizes)):
+    for choice in choices(bundle, threads=threads, max_batch=max(sizes), undecided=True):
         try:
             opened.append((choice, choice.open()))
         except BackendError as exc:

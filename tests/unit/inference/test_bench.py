@@ -26,6 +26,7 @@ def test_artefacts_meet_the_backends_they_are_meant_for(tmp_path: Path) -> None:
     assert list(choices(only)) == []
     open_ = colour_bundle(tmp_path / "u", artefacts=[{"file": "model.onnx", "gate": "not decidable"}])
     assert list(choices(open_)) == []
+    assert ("onnx cpu", "model.onnx") in [(item.backend, item.artefact.file) for item in choices(open_, undecided=True)]
 
 
 def test_speeds_are_measured_for_every_size_that_is_taken(tmp_path: Path) -> None:
