@@ -254,6 +254,14 @@ def test_wrong_use_is_named_before_the_work(
     assert not (tmp_path / "out").exists()
 
 
+def test_where_nothing_can_be_written_is_told_before_the_work(small: Bundle, patches: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run(small.folder, "--out", tmp_path / "file" / "out", "--data", patches, "--precision", "fp32")
+    assert isinstance(done.exception, EdgevisionError)
+    assert f"cannot write {tmp_path / 'file' / 'out'} (" in str(done.exception)
+    assert done.stdout == ""
+
+
 def test_what_is_no_model_and_what_is_in_the_way(small: Bundle, patches: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "out", "--data", patches)
     assert "is no bundle, no folder of a training and no checkpoint" in refused(tmp_path, *out)
