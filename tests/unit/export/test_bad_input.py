@@ -123,7 +123,7 @@ def test_an_old_graph_is_exported_but_for_8_bits(small: Bundle, patches: Path, t
     done = run(folder, "--out", tmp_path / "out", "--data", patches, "--most-recall-loss", 0.1)
     assert done.exit_code == 1, done.exception
     assert {item.precision for item in read_bundle(tmp_path / "out").manifest.artefacts} == {"fp32", "fp16"}
-    says = "int8: refused. opset 11 has no 8 bits for each channel; export the model for 13 to 19."
+    says = "int8, int8-cpu: refused. opset 11 has no 8 bits for each channel; export the model for 13 to 19."
     assert says in " ".join(done.stdout.split())
 
 
@@ -132,7 +132,7 @@ def test_a_graph_without_convolutions_has_nothing_for_8_bits(patches: Path, tmp_
     budget = ("--most-loss", 1, "--most-recall-loss", 1)
     done = run(folder, "--out", tmp_path / "out", "--data", patches, "--precision", "int8", *budget)
     assert done.exit_code == 1, done.exception
-    assert "int8: refused. nothing is left to hold in 8 bits" in done.stdout
+    assert "int8, int8-cpu: refused. nothing is left to hold in 8 bits" in done.stdout
 
 
 def test_a_bundle_that_says_no_thresholds_has_the_usual_one(
