@@ -43,19 +43,18 @@ def with_gate(card: str, artefacts: Sequence[Artefact], trial: Trial) -> str:
 
 def sentences(artefact: Artefact) -> list[str]:
     """How it was made, what is not decided and why it is not offered somewhere."""
-    undecided = [
-        check.words
-        for item in artefact.tried[:1]
-        for check in item.judgement.checks
-        if check.outcome == "not decidable"
-    ]
+    undecided: dict[str, list[str]] = {}
+    for item in artefact.tried:
+        for check in item.judgement.checks if item.judgement.outcome == "not decidable" else ():
+            if check.outcome == "not decidable":
+                undecided.setdefault(check.words, []).append(item.place)
     said = [f"{artefact.how}." if artefact.content is not None else f"refused. {artefact.how}."]
     tried = {item.target for item in artefact.tried if not item.for_others}
     if artefact.content is not None and (absent := [name for name in artefact.kind.targets if name not in tried]):
         star = "* its numbers in ONNX Runtime on a CPU; " if any(item.for_others for item in artefact.tried) else ""
         said.append(f"{star}not tried on {' and '.join(absent)}, which is not here: judge it on the device too.")
     said += [f"not offered on {reason}." for reason in artefact.reasons]
-    said += [f"not decidable: {words}." for words in undecided]
+    said += [f"not decidable on {' and '.join(places)}: {words}." for words, places in undecided.items()]
     return said
 
 
