@@ -21,10 +21,7 @@ from edgevision.bundle import Bundle, Target, read_bundle, write_bundle
 from edgevision.cli.export import export
 from edgevision.errors import EdgevisionError, ExportError
 from edgevision.evaluation.model import write_thresholds
-from edgevision.export.card import sentences
-from edgevision.export.gate import Check, Outcome
-from edgevision.export.kinds import FP32
-from edgevision.export.making import Artefact, artefacts
+from edgevision.export.making import artefacts
 from edgevision.export.trial import Tried
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.places import places
@@ -202,7 +199,7 @@ def test_what_cannot_be_decided_is_written_and_only_taken_by_name(small: Bundle,
     assert half.gate == "not decidable"
     assert bundle.artefact("cuda").precision == "fp32"
     assert bundle.artefact("cuda", "fp16") == half
-    assert "fp16: not decidable on onnx cpu: recall of red: 0 of 27 boxes lost" in " ".join(done.stdout.split())
+    assert "not decidable: recall of red: 0 of 27 boxes lost" in " ".join(done.stdout.split())
 
 
 def test_where_tensorrt_is_it_is_tried_and_not_stood_in_for(
@@ -279,16 +276,6 @@ def test_floats_that_fail_somewhere_are_not_meant_for_everything(
     (made,) = artefacts(trial, [], [], None)  # type: ignore[arg-type]
     assert made.targets == ("cpu", "cuda", "tensorrt")
     assert made.reasons == ("openvino: mAP50-95 -0.1",)
-
-
-def test_what_is_not_decided_is_told_with_where() -> None:
-    def tried(place: str, words: str, outcome: Outcome) -> Tried:
-        checks = (Check("recall of a", outcome, words), Check("verdicts", "passed", "none"))
-        return Tried(place, "cpu", SimpleNamespace(outcome=outcome, checks=checks), 1.0, 1.0)  # type: ignore[arg-type]
-
-    few = (tried("a", "few", "not decidable"), tried("b", "few", "not decidable"), tried("c", "fewer", "not decidable"))
-    told = sentences(Artefact(FP32, b"", "32-bit floats", (*few, tried("d", "all", "passed"))))
-    assert told[1:] == ["not decidable on a and b: few.", "not decidable on c: fewer."]
 
 
 def test_a_folder_that_is_no_bundle_is_told_before_the_work(small: Bundle, patches: Path, tmp_path: Path) -> None:
