@@ -11,6 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 VENV ?= .venv
+TENSORRT ?= tensorrt-cu13 'cuda-python>=13'
 PYTHON ?=
 ARGS ?=
 BIN := $(VENV)/bin
@@ -35,9 +36,10 @@ test: $(VENV)/.test
 test-slow: $(VENV)/.test
 	@$(BIN)/python -m pytest -m "slow and not gpu" --timeout 1800 $(ARGS)
 
-# onnxruntime and onnxruntime-gpu fill the same folder, so the GPU has an environment of its own.
+# onnxruntime and onnxruntime-gpu fill the same folder, so the GPU has an environment of its own. It lacks what other tests
+# need, and their modules could not even be collected.
 test-gpu: .venv-gpu/.gpu
-	@.venv-gpu/bin/python -m pytest -m gpu --timeout 600 $(ARGS)
+	@.venv-gpu/bin/python -m pytest tests/gpu -m gpu --timeout 600 $(ARGS)
 
 # Ultralytics brings opencv-python, which fills the headless one's folder: training has an environment of its own.
 test-train: .venv-train/.train
@@ -77,5 +79,6 @@ clean:
 	touch $@
 
 %/.gpu: pyproject.toml
-	@tools/install.sh "$*" "$(PYTHON)" '.[gpu,broker,sink,export]' pytest pytest-timeout hypothesis jsonschema psutil
+	@tools/install.sh "$*" "$(PYTHON)" '.[gpu,broker,sink,export]' pytest pytest-timeout hypothesis jsonschema psutil nvidia-ml-py
+	@tools/install.sh "$*" "$(PYTHON)" . $(TENSORRT) || echo "without TensorRT: its tests are skipped"
 	touch $@

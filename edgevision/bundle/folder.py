@@ -191,27 +191,39 @@ def write_bundle(
         portable: Whether ONNX too new for JetPack 6 is refused.
 
     Raises:
-        BundleError: It exists already, the manifest is wrong, or a ``portable`` one was asked and the ONNX is too new.
+        BundleError: It exists already or cannot be written, the manifest is wrong, or a ``portable`` one was asked
+            and the ONNX is too new.
         UnsafeModel: A pickle stands in place of a model.
     """
     if folder.exists() and not (replace and (folder / MANIFEST).is_file()):
         msg = f"{folder} exists already" + (" and is no bundle, so it is not replaced" if replace else "")
         raise BundleError(msg)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as room:
-        fresh, old = Path(room) / "new", Path(room) / "old"
-        fresh.mkdir()
-        for name, content in files.items():
-            if name == SIGNATURE:
-                continue  # of what lay there before
-            _put(fresh / _inside_or_error(name), content)
-        document = _complete(fresh, manifest, portable=portable)
-        parse_manifest(document, folder / MANIFEST)
-        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
-        (fresh / MANIFEST).write_text(text, encoding="utf-8")
-        read_bundle(fresh)
-        _swap(fresh, folder, old)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as room:
+            fresh, old = Path(room) / "new", Path(room) / "old"
+            _fill(fresh, folder, manifest, files, portable=portable)
+            _swap(fresh, folder, old)
+    except OSError as exc:
+        msg = f"cannot write {folder} ({exc.strerror or exc})"
+        raise BundleError(msg) from exc
     return read_bundle(folder)
+
+
+def _fill(
+    fresh: Path, folder: Path, manifest: Mapping[str, Any], files: Mapping[str, Path | bytes], *, portable: bool
+) -> None:
+    """Write the whole bundle into a new folder, which will become ``folder``."""
+    fresh.mkdir()
+    for name, content in files.items():
+        if name == SIGNATURE:
+            continue  # of what lay there before
+        _put(fresh / _inside_or_error(name), content)
+    document = _complete(fresh, manifest, portable=portable)
+    parse_manifest(document, folder / MANIFEST)
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    (fresh / MANIFEST).write_text(text, encoding="utf-8")
+    read_bundle(fresh)
 
 
 def _swap(fresh: Path, folder: Path, old: Path) -> None:
@@ -221,11 +233,10 @@ def _swap(fresh: Path, folder: Path, old: Path) -> None:
         folder.rename(old)
     try:
         fresh.rename(folder)
-    except OSError as exc:
+    except OSError:
         if replaced:
             old.rename(folder)
-        msg = f"cannot write {folder} ({exc.strerror or exc})"
-        raise BundleError(msg) from exc
+        raise
 
 
 def _compare(folder: Path, item: Artefact | Golden, found: str) -> None:

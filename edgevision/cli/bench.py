@@ -28,25 +28,39 @@ def bench(
     from edgevision.bundle import read_bundle
     from edgevision.inference.bench import speeds
     from edgevision.inference.choices import choices
+    from edgevision.inference.power import watts
 
     bundle = read_bundle(folder)
     sizes = _sizes(batches)
     opened, failed = [], []
-    for choice in choices(bundle, threads=threads, max_batch=max(sizes)):
+    for choice in choices(bundle, threads=threads, max_batch=max(sizes), undecided=True):
         try:
             opened.append((choice, choice.open()))
         except BackendError as exc:
             failed.append(f"{choice.backend}, {choice.artefact.file}: {exc}")
     if not opened:
         raise EdgevisionError(failed[0] if failed else "no backend is installed: pip install edgevision[cpu]")
-    measured = speeds([detector for _, detector in opened], sizes, rounds)
+    measured = speeds([detector for _, detector in opened], sizes, rounds, power=watts)
+    warm = _celsius()
     for _, detector in opened:
         detector.close()
     rows = [(choice, speed) for (choice, _), speed in zip(opened, measured, strict=True)]
     if as_json:
-        typer.echo(json.dumps({"model": bundle.model_ref, "rows": [_row(*row) for row in rows], "failed": failed}))
+        told = {"model": bundle.model_ref, "rows": [_row(*row) for row in rows], "celsius": warm, "failed": failed}
+        typer.echo(json.dumps(told))
         return
     _print(bundle.model_ref, rows, failed)
+    if warm:
+        name, celsius = max(warm.items(), key=lambda item: item[1])
+        typer.echo(f"warmest afterwards: {name} {celsius:.0f} °C")
+
+
+def _celsius() -> dict[str, float]:
+    """By thermal zone and card."""
+    from edgevision.daemon.thermal import temperatures
+    from edgevision.inference.power import card_temperatures
+
+    return temperatures() | card_temperatures()
 
 
 def _sizes(text: str) -> list[int]:
@@ -69,7 +83,6 @@ def _print(model: str, rows: list[tuple[Choice, Speed]], failed: list[str]) -> N
     from rich.console import Console
     from rich.table import Table
 
-    from edgevision.daemon.thermal import temperatures
     from edgevision.inference.power import total
 
     console = Console(highlight=False)
@@ -85,10 +98,7 @@ def _print(model: str, rows: list[tuple[Choice, Speed]], failed: list[str]) -> N
         times = (f"{value:.1f}" for value in (speed.p50_ms, speed.p90_ms, speed.p99_ms))
         rates = (f"{speed.per_second[size]:.1f}" if size in speed.per_second else "" for size in sizes)
         power = (f"{total(speed.watts):.1f}",) if powered else ()
-        table.add_row(choice.backend, choice.artefact.file.removeprefix("model."), *times, *rates, *power)
+        table.add_row(choice.backend, choice.artefact.file, *times, *rates, *power)
     console.print(table)
     for line in failed:
         console.print(f"not measured: {line}", style="yellow", markup=False)
-    if warm := temperatures():
-        name, celsius = max(warm.items(), key=lambda item: item[1])
-        console.print(f"warmest zone now: {name} {celsius:.0f} °C", markup=False)

@@ -109,7 +109,7 @@ def verify(
     try:
         bundle = read_trusted(folder, trusted_key)
         verify_files(bundle)
-        results = _golden(bundle, backend, {"device": device, "precision": precision})
+        ran, results = _golden(bundle, backend, {"device": device, "precision": precision})
     except (BundleCorrupt, BundleUntrusted, UnsafeModel) as exc:
         if as_json:
             typer.echo(json.dumps({"ok": False, "error": str(exc)}))
@@ -118,9 +118,10 @@ def verify(
         raise typer.Exit(1) from None
     good = all(result.ok for result in results)
     if as_json:
-        typer.echo(json.dumps({"ok": good, "model": bundle.model_ref, "golden": [_result(item) for item in results]}))
+        told = {"ok": good, "model": bundle.model_ref, "ran": ran, "golden": [_result(item) for item in results]}
+        typer.echo(json.dumps(told))
     else:
-        _print_verified(bundle, results)
+        _print_verified(bundle, ran, results)
     if not good:
         raise typer.Exit(1)
 
@@ -140,7 +141,8 @@ def sign(
     typer.echo(f"{bundle.model_ref} signed by the key {write(bundle, key)[:16]}")
 
 
-def _golden(bundle: Bundle, backend: str, settings: dict[str, str | None]) -> list[GoldenResult]:
+def _golden(bundle: Bundle, backend: str, settings: dict[str, str | None]) -> tuple[str, list[GoldenResult]]:
+    """What ran, in words, and how the golden pictures came out."""
     from edgevision.daemon.registry import BACKENDS
     from edgevision.inference.selftest import selftest
 
@@ -158,7 +160,9 @@ def _golden(bundle: Bundle, backend: str, settings: dict[str, str | None]) -> li
         raise EdgevisionError(f"--{wrong['loc'][0]} {wrong['input']} is not known; allowed: {allowed}") from exc
     detector = BACKENDS[backend](bundle, made)
     try:
-        return selftest(bundle, detector)
+        item = getattr(detector, "artefact", None)
+        ran = f"{backend} {getattr(detector, 'device', '')}".strip() + ("" if item is None else f", {item.file}")
+        return ran, selftest(bundle, detector)
     finally:
         detector.close()
 
@@ -267,11 +271,13 @@ def _print_list(folder: Path, rows: list[dict[str, Any]]) -> None:
         typer.echo(f"    {', '.join(row['artefacts'])}; licence {row['licence'].partition(' (')[0]}")
 
 
-def _print_verified(bundle: Bundle, results: list[GoldenResult]) -> None:
+def _print_verified(bundle: Bundle, ran: str, results: list[GoldenResult]) -> None:
     files = len(bundle.files)
     typer.echo(f"{bundle.model_ref}: {files} file{'s' if files > 1 else ''} as in the manifest")
     if not results:
         typer.echo("it has no golden pictures, so nothing was run")
+    else:
+        typer.echo(f"golden pictures, run by {ran}:")
     for item in results:
         scores = f"worst IoU {item.worst_iou:.3f}, worst score change {item.worst_score:.3f}"
         typer.echo(f"{'good' if item.ok else 'BAD '} {item.file}: {item.matched} of {item.expected} boxes, {scores}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgevision.bundle import MANIFEST, Bundle, InputManifest, Precision, Tolerance, write_bundle
@@ -103,7 +104,11 @@ def export(origin: Origin, data: DataSet, request: Request, out: Path, steps: To
         raise ExportError(f"{out} exists already; give --force to replace the bundle there")
     if out.exists() and not (out / MANIFEST).is_file():
         raise ExportError(f"{out} exists already and is no bundle, so it is not replaced")
+    _need_room(out)
     judged = split_of(templates_as_good(data) if request.with_templates else data, request.split)
+    classes = origin.manifest["classes"]
+    if unknown := [name for name in request.defects or () if name not in classes]:
+        raise ExportError(f"{', '.join(unknown)}: no such class; the model has {', '.join(classes)}")
     given = InputManifest.model_validate(origin.manifest["input"])
     spec = InputSpec(given.width, given.height, given.order, given.align, given.pad)
     source = _source(origin, given)
@@ -117,6 +122,15 @@ def export(origin: Origin, data: DataSet, request: Request, out: Path, steps: To
             raise ExportError(f"the exported graph does not show what was trained: {artefact.reasons[0]}")
     bundle = _written(done, trial, origin, out, replace=replace)
     return Exported(bundle, tuple(done), trial, request.split, chosen.warnings)
+
+
+def _need_room(out: Path) -> None:
+    """See that something can be written there before the long work."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent).cleanup()
+    except OSError as exc:
+        raise ExportError(f"cannot write {out} ({exc.strerror or exc})") from exc
 
 
 def _calibration(data: DataSet, judged: DataSet, spec: InputSpec, request: Request, steps: Told) -> Calibration:

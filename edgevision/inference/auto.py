@@ -124,7 +124,7 @@ def _trial(bundle: Bundle, all_: list[Choice], thresholds: Mapping[str, float] |
             able.append((choice, detector))
     if not able:
         raise BackendError(f"{bundle.model_ref}: no backend that is installed here runs it and sees what it should")
-    measured = speeds([detector for _, detector in able], (1,), _ROUNDS)
+    measured = speeds([detector for _, detector in able], (), _ROUNDS)
     times = {_name(choice): round(speed.p50_ms, 2) for (choice, _), speed in zip(able, measured, strict=True)}
     best = min(range(len(able)), key=lambda place: measured[place].p50_ms)
     for place, (_, detector) in enumerate(able):

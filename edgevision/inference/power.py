@@ -1,9 +1,14 @@
-"""What the device draws, watts: the sensors of a Jetson's rails and of other boards, and NVIDIA's library for cards."""
+"""What the device draws, watts: the rails of a Jetson, sensors of other boards, and cards by NVIDIA's library (NVML).
+
+That is the package ``nvidia-ml-py``; a Jetson does without.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 _HWMON = Path("/sys/class/hwmon")
 _CARD = "gpu "
@@ -23,7 +28,12 @@ def watts(sensors: Path = _HWMON) -> dict[str, float]:
     found: dict[str, float] = {}
     for folder in sorted(sensors.glob("hwmon*")):
         found |= _rails(folder)
-    return found | _cards()
+    return found | _cards(lambda nvml, card: nvml.nvmlDeviceGetPowerUsage(card) / 1000)
+
+
+def card_temperatures() -> dict[str, float]:
+    """Degrees Celsius by card."""
+    return _cards(lambda nvml, card: nvml.nvmlDeviceGetTemperature(card, nvml.NVML_TEMPERATURE_GPU))
 
 
 def total(found: Mapping[str, float]) -> float:
@@ -57,21 +67,19 @@ def _rails(folder: Path) -> dict[str, float]:
     return found
 
 
-def _cards() -> dict[str, float]:
-    """By NVML, where its Python package and a driver are there."""
+def _cards(read: Callable[[Any, Any], float]) -> dict[str, float]:
+    """What each card tells, where NVML's package and a driver are there."""
     try:
         import pynvml  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError:
         return {}
-    try:
+    found = {}
+    with suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
-        found = {}
         for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            found[f"{_CARD}{index}"] = pynvml.nvmlDeviceGetPowerUsage(handle) / 1000
+            with suppress(pynvml.NVMLError):  # not every card has every sensor
+                found[f"{_CARD}{index}"] = float(read(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index)))
         pynvml.nvmlShutdown()
-    except pynvml.NVMLError:
-        return {}
     return found
 
 

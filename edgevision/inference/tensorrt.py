@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_REMEDY = "see docs/guides/export.md"
+_REMEDY = 'install TensorRT and "cuda-python" for this machine\'s CUDA (docs/guides/export.md), or take another backend'
 _MIB = 2**20
 
 

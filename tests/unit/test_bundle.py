@@ -257,6 +257,12 @@ def test_a_failed_write_leaves_what_was_there(
     assert sorted(path.name for path in bundle.folder.parent.iterdir()) == before
 
 
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BundleError, match=r"cannot write .*/file/out \("):
+        write_bundle(tmp_path / "file" / "out", colour_manifest(), {"model.onnx": model})
+
+
 def test_a_model_too_new_for_jetpack_6_is_refused_unless_allowed(tmp_path: Path) -> None:
     graph = helper.make_graph([], "empty", [], [])
     for version, opset in ((10, 20), (11, 19)):

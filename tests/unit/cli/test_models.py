@@ -65,9 +65,10 @@ def test_a_good_bundle_is_verified(made: Path) -> None:
     done = _run("verify", made)
     assert done.exit_code == 0
     assert "3 files as in the manifest" in done.output
+    assert "golden pictures, run by onnx cpu, model.onnx:" in done.output
     assert "good golden/000.png: 1 of 1 boxes" in done.output
     report = json.loads(_run("verify", made, "--json").stdout.splitlines()[-1])
-    assert report["ok"] is True
+    assert (report["ok"], report["ran"]) == (True, "onnx cpu, model.onnx")
 
 
 def test_changed_bytes_fail_the_verification(made: Path) -> None:

@@ -180,4 +180,4 @@ def test_what_is_slower_is_told_with_what_the_processor_lacks(kind: Kind, told: 
     judgement: Any = SimpleNamespace(outcome="passed")
     slow = Artefact(kind, None, "", (Tried("onnx cpu", "cpu", judgement, 30.0, 20.0),))
     (reason,) = slow.reasons
-    assert reason == "onnx cpu: 30.0 ms a picture, slower than 32 bits with 20.0 ms" + (f"; {told}" if told else "")
+    assert reason == "onnx cpu: 30 ms a picture, slower than 32 bits with 20 ms" + (f"; {told}" if told else "")

@@ -247,8 +247,19 @@ def test_a_network_of_one_unit_has_nothing_to_keep_and_is_refused(
 def test_wrong_use_is_named_before_the_work(
     small: Bundle, patches: Path, tmp_path: Path, arguments: tuple[Any, ...], says: str
 ) -> None:
-    assert says in refused(small.folder, "--out", tmp_path / "out", "--data", patches, *arguments)
+    done = run(small.folder, "--out", tmp_path / "out", "--data", patches, *arguments)
+    assert isinstance(done.exception, EdgevisionError)
+    assert says in str(done.exception)
+    assert "golden" not in done.stdout, "nothing has run yet"
     assert not (tmp_path / "out").exists()
+
+
+def test_where_nothing_can_be_written_is_told_before_the_work(small: Bundle, patches: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run(small.folder, "--out", tmp_path / "file" / "out", "--data", patches, "--precision", "fp32")
+    assert isinstance(done.exception, EdgevisionError)
+    assert f"cannot write {tmp_path / 'file' / 'out'} (" in str(done.exception)
+    assert done.stdout == ""
 
 
 def test_what_is_no_model_and_what_is_in_the_way(small: Bundle, patches: Path, tmp_path: Path) -> None:
