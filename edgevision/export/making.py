@@ -125,7 +125,7 @@ def _how(keep: Sequence[Unit], units: int) -> str:
 def _reason(kind: Kind, item: Tried) -> str:
     if item.judgement.outcome == "failed":
         return f"{item.place}: {item.judgement.reasons[0]}"
-    slower = f"{item.place}: {item.latency_ms:.1f} ms a picture, slower than 32 bits with {item.fp32_ms:.1f} ms"
+    slower = f"{item.place}: {item.latency_ms:.3g} ms a picture, slower than 32 bits with {item.fp32_ms:.3g} ms"
     told = eight_bit_words() if kind.precision == "int8" and item.target in {"cpu", "openvino"} else ""
     return f"{slower}; {told}" if told else slower
 

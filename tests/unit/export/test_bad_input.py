@@ -178,6 +178,6 @@ def test_the_instructions_that_a_processor_lists(tmp_path: Path, cpuinfo: str, s
 @pytest.mark.parametrize(("kind", "told"), [(INT8_CPU, eight_bit_words()), (FP16, "")])
 def test_what_is_slower_is_told_with_what_the_processor_lacks(kind: Kind, told: str) -> None:
     judgement: Any = SimpleNamespace(outcome="passed")
-    slow = Artefact(kind, None, "", (Tried("onnx cpu", "cpu", judgement, 30.0, 20.0),))
+    slow = Artefact(kind, None, "", (Tried("onnx cpu", "cpu", judgement, 30.04, 0.213),))
     (reason,) = slow.reasons
-    assert reason == "onnx cpu: 30.0 ms a picture, slower than 32 bits with 20.0 ms" + (f"; {told}" if told else "")
+    assert reason == "onnx cpu: 30 ms a picture, slower than 32 bits with 0.213 ms" + (f"; {told}" if told else "")
