@@ -31,3 +31,8 @@ def test_boards_are_split_by_board_and_labels_and_columns_come_along(tmp_path: P
     assert [data.classes[label] for label in real.label] == ["short"]
     assert len(known["images/train/good-00041000.png"]) == 0
     assert dict(known["images/test/drawn-test-00000.png"].columns) == {"source": "drawn"}
+
+
+def test_more_drawn_boards_may_judge_than_a_fifth(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    assert write_data(tmp_path, tmp_path / "out", drawn=5, drawn_val=3) == {"train": 5, "val": 3, "test": 1}
