@@ -25,9 +25,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from edgevision.bundle import Bundle, read_bundle
+from edgevision.bundle import Bundle, read_bundle, write_bundle
 from edgevision.errors import BackendError
 from edgevision.inference.bench import speeds
+from edgevision.inference.bundled import BundleDetector
 from edgevision.inference.choices import choices
 from edgevision.inference.golden import read_picture
 from edgevision.inference.ort import Placement, Session
@@ -89,12 +90,38 @@ def peers(bundle: Bundle, weights: Path, rounds: int, threads: int) -> dict[str,
         runs: dict[str, Callable[[], Any]] = {
             "ultralytics": lambda: other.predict(picture, imgsz=size, conf=0.25, verbose=False, device="cpu"),
         }
-        for choice in choices(bundle, threads=threads):
-            detector = choice.open()
-            runs[f"{choice.backend}, {choice.artefact.precision}"] = lambda detector=detector: detector.infer(
-                single_batch([frame], detector.input)
-            )
+        ours = {
+            f"{choice.backend}, {choice.artefact.precision}": choice.open()
+            for choice in choices(bundle, threads=threads)
+        }
+        ours |= _openvino(bundle, Path(room), threads)
+        for name, detector in ours.items():
+            runs[name] = lambda detector=detector: detector.infer(single_batch([frame], detector.input))
         return _in_turns(runs, rounds)
+
+
+def _openvino(bundle: Bundle, room: Path, threads: int) -> dict[str, BundleDetector]:
+    """Every precision on OpenVINO, those that an export does not offer there too."""
+    if importlib.util.find_spec("openvino") is None:
+        return {}
+    from edgevision.inference.openvino import OpenVinoDetector, OpenVinoSettings
+
+    manifest = bundle.manifest.model_dump(mode="json", by_alias=True, exclude={"artefacts", "metrics", "golden"})
+    found = {}
+    for name, file, compute in (
+        ("fp32", "model.onnx", "f32"),
+        ("bf16", "model.onnx", "bf16"),
+        ("int8", "model.int8-cpu.onnx", "auto"),
+    ):
+        alone = write_bundle(
+            room / name, {**manifest, "artefacts": [{"file": "model.onnx"}]}, {"model.onnx": bundle.path(file)}
+        )
+        settings = OpenVinoSettings.model_validate({"kind": "openvino", "compute": compute, "threads": threads})
+        try:
+            found[f"openvino cpu, {name}"] = OpenVinoDetector(alone, settings)
+        except BackendError:  # a processor without bf16
+            continue
+    return found
 
 
 def _in_turns(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:

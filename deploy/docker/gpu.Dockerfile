@@ -1,7 +1,8 @@
-# x86-64 with an NVIDIA GPU: ONNX Runtime with CUDA. From the repository root:
+# x86-64 with an NVIDIA GPU: ONNX Runtime with CUDA, whose libraries come as the wheels that this ONNX Runtime was built
+# for, so that only the driver must be on the host. Not yet built or run on a GPU. From the repository root:
 #   docker build -f deploy/docker/gpu.Dockerfile -t edgevision:gpu .
 #   docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility,video ... edgevision:gpu
-FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04 AS build
+FROM ubuntu:24.04 AS build
 WORKDIR /src
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 python3-venv \
@@ -9,9 +10,9 @@ RUN apt-get update \
     && python3 -m venv /opt/edgevision
 COPY pyproject.toml README.md LICENSE ./
 COPY edgevision edgevision
-RUN /opt/edgevision/bin/pip install --no-cache-dir ".[gpu]"
+RUN /opt/edgevision/bin/pip install --no-cache-dir ".[gpu]" "onnxruntime-gpu[cuda,cudnn]"
 
-FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04
+FROM ubuntu:24.04
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 libgl1 libglib2.0-0t64 \
     && rm -rf /var/lib/apt/lists/* \

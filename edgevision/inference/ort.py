@@ -91,7 +91,7 @@ class Session:
         self._bound = placement.target != "cpu"
         try:
             self._session = ort.InferenceSession(
-                data, _options(placement.threads), providers=_providers(placement), enable_fallback=0
+                data, _options(placement), providers=_providers(placement), enable_fallback=0
             )
         except _ERRORS as exc:
             msg = f"ONNX Runtime {VERSION} cannot load {name}: {_first_line(exc)}{_node_of(data, str(exc))}"
@@ -160,14 +160,17 @@ def describe(file: Path) -> Session:
     return Session(file.name, file.read_bytes(), Placement(threads=1))
 
 
-def _options(threads: int) -> ort.SessionOptions:
+def _options(placement: Placement) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL
-    options.intra_op_num_threads = threads or _cores()
+    options.intra_op_num_threads = placement.threads or _cores()
     options.inter_op_num_threads = 1
     # Threads that spin between operators are 6 % faster alone, but steal from decoding and cost power: on two busy
     # cores 50 ms and 35 ms CPU a picture with it, 27 ms and 20 ms CPU without.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A plan of memory is kept for each batch size: a quarter more memory for one picture, three quarters more for
+    # eight, and no time gained.
+    options.enable_mem_pattern = placement.target != "cpu"
     return options
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
-from edgevision.bundle import read_bundle
+from edgevision.bundle import read_bundle, write_bundle
+from edgevision.daemon.loading import MOST_GOLDEN
 from edgevision.inference.onnx import OnnxDetector, OnnxSettings
 from edgevision.inference.preprocess import single_batch
 from edgevision.inference.selftest import selftest
@@ -42,6 +45,24 @@ def test_it_sees_its_golden_pictures_as_it_did_when_it_was_made(folder: Path) ->
     with_problems = [result for result in selftest(bundle, OnnxDetector(bundle, OnnxSettings(device="cpu")), None)
                      if result.problems]  # fmt: skip
     assert with_problems == []
+
+
+def test_weights_that_were_altered_together_with_their_hash_are_seen_by_the_self_test(tmp_path: Path) -> None:
+    bundle = read_bundle(MODELS / "pcb-defects")
+    graph = onnx.load_from_string(bundle.load(bundle.source()))
+    weights = next(item for item in graph.graph.initializer if len(item.dims) == 4)
+    weights.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weights) * np.float32(0.7), weights.name))
+    golden = [item.model_dump(mode="json", by_alias=True, exclude={"sha256"}) for item in bundle.manifest.golden]
+    manifest = bundle.manifest.model_dump(mode="json", by_alias=True, exclude={"artefacts", "metrics"})
+    files: dict[str, Path | bytes] = {item.file: bundle.path(item.file) for item in bundle.manifest.golden}
+    altered = write_bundle(
+        tmp_path / "altered",
+        {**manifest, "golden": golden, "artefacts": [{"file": "model.onnx"}]},
+        {**files, "model.onnx": graph.SerializeToString()},
+    )
+    results = selftest(altered, OnnxDetector(altered, OnnxSettings(device="cpu")), most=MOST_GOLDEN)
+    assert len(results) == MOST_GOLDEN
+    assert not all(result.ok for result in results)
 
 
 def test_the_card_names_the_numbers_of_the_manifest() -> None:
