@@ -80,10 +80,7 @@ def write_thresholds(folder: Path, thresholds: Mapping[str, float]) -> Bundle:
         for path in folder.rglob("*")
         if path.is_file() and path != folder / MANIFEST
     }
-    try:
-        return write_bundle(folder, manifest, files, replace=True, portable=False)
-    except OSError as exc:
-        raise BundleError(f"{folder}: the thresholds cannot be written: {exc.strerror or exc}") from exc
+    return write_bundle(folder, manifest, files, replace=True, portable=False)
 
 
 def _plain(bundle: Bundle) -> OnnxSettings:

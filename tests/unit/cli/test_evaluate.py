@@ -103,7 +103,7 @@ def test_drawn_boards_from_end_to_end(drawn: Path, tmp_path: Path) -> None:
     assert len(told["data"]["fingerprint"]) == 64
     assert told["operating_point"]["chosen_on"] == "val"
     assert {path.name for path in out.iterdir()} == {"report.html", "report.json", "predictions.json"}
-    assert "pcb-defects@4#" in (out / "report.html").read_text("utf-8")
+    assert read_bundle(BUNDLE).model_ref in (out / "report.html").read_text("utf-8")
 
 
 def test_thresholds_are_written_and_the_bundle_is_verified(drawn: Path, tmp_path: Path) -> None:

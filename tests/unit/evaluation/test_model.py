@@ -110,7 +110,7 @@ def test_unknown_classes_are_refused(bundle: Bundle) -> None:
 def test_a_folder_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
     folder = tmp_path / ("m" * 250)  # no room for the name of a folder beside it
     shutil.copytree(colour_bundle(tmp_path / "x").folder, folder)
-    with pytest.raises(BundleError, match="the thresholds cannot be written: File name too long"):
+    with pytest.raises(BundleError, match=r"cannot write .*File name too long"):
         write_thresholds(folder, {"red": 0.3})
 
 
