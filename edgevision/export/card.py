@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from edgevision.evaluation.paired import Difference
 from edgevision.evaluation.words import ap_words
 from edgevision.export.kinds import FP32
 from edgevision.export.making import Artefact
@@ -94,7 +95,6 @@ def _introduction(trial: Trial) -> str:
 
 def _document(item: Tried) -> dict[str, Any]:
     judgement = item.judgement
-    change = judgement.change
     return {
         "backend": item.place,
         "outcome": judgement.outcome,
@@ -105,12 +105,21 @@ def _document(item: Tried) -> dict[str, Any]:
         "fp32_ms": round(item.fp32_ms, 2),
         "map50": judgement.map50,
         "map50_95": judgement.map50_95,
-        "change": None if change is None else [round(change.value, 5), round(change.lower, 5)],
+        "change": _numbers(judgement.change),
+        "recall": {
+            name: {"boxes": found.boxes, "lost": found.lost, "won": found.won, "change": _numbers(found.difference)}
+            for name, found in judgement.recall.items()
+        },
         "escapes": [judgement.rates.escape.count, judgement.rates.escape.total],
         "overkills": [judgement.rates.overkill.count, judgement.rates.overkill.total],
         "passed_now": list(judgement.passed_now),
         "checks": [{"what": check.what, "outcome": check.outcome, "words": check.words} for check in judgement.checks],
     }
+
+
+def _numbers(change: Difference | None) -> list[float] | None:
+    """The difference, and what it is above with 95 % confidence."""
+    return None if change is None else [round(change.value, 5), round(change.lower, 5)]
 
 
 def _row(artefact: Artefact, item: Tried) -> tuple[str, ...]:

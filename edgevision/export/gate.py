@@ -11,7 +11,7 @@ it fails.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,7 +68,7 @@ class Judgement:
         map50: Mean average precision at IoU 0.5; ``None`` without labelled boxes.
         map50_95: The same over 0.5 to 0.95.
         change: Of the latter against what was trained.
-        recall: Of each class at its threshold, against what was trained.
+        recall: By class, at its threshold, against what was trained.
         rates: Escape and overkill at the thresholds.
         passed_now: Defective parts that were rejected and now pass, by name.
         checks: All questions.
@@ -78,7 +78,7 @@ class Judgement:
     map50: float | None
     map50_95: float | None
     change: Difference | None
-    recall: tuple[Recall, ...]
+    recall: Mapping[str, Recall]
     rates: PartRates
     passed_now: tuple[str, ...]
     checks: tuple[Check, ...]
@@ -114,6 +114,7 @@ def judge_artefact(
     budget = budget or Budget()
     scores = thresholds_of(trained.data.classes, thresholds)
     paired = compare(trained, artefact, scores)
+    recall = dict(zip(trained.data.classes, paired.recall, strict=True))
     before, after = (parts_of(item, defects) for item in (trained, artefact))
     limits = [scores[label] for label in before.label]
     passes = before.ng & before.called_ng(limits) & ~after.called_ng(limits)
@@ -121,13 +122,11 @@ def judge_artefact(
     coco = coco_result(artefact).overall
     checks = (
         _precision(paired.map50_95, budget),
-        *(_found(name, item, budget) for name, item in zip(trained.data.classes, paired.recall, strict=True)),
+        *(_found(name, item, budget) for name, item in recall.items()),
         _verdicts(passed_now, int(before.ng.sum()), budget),
     )
     rates = part_rates(after, limits)
-    return Judgement(
-        len(trained.data), coco.map50, coco.map50_95, paired.map50_95, paired.recall, rates, passed_now, checks
-    )
+    return Judgement(len(trained.data), coco.map50, coco.map50_95, paired.map50_95, recall, rates, passed_now, checks)
 
 
 def _precision(change: Difference | None, budget: Budget) -> Check:

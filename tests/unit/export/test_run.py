@@ -64,7 +64,10 @@ def test_every_artefact_is_there_judged_and_meant_for_something(exported: tuple[
     document = json.loads(done.stdout)
     by_name = {item["name"]: item for item in document["artefacts"]}
     assert set(by_name) == {"fp32", "fp16", "int8", "int8-cpu"}
-    assert by_name["fp32"]["gate"][0]["map50"] > 0.8, "the small network sees its patches"
+    first = by_name["fp32"]["gate"][0]
+    assert first["map50"] > 0.8, "the small network sees its patches"
+    assert first["recall"]["red"] == {"boxes": first["recall"]["red"]["boxes"], "lost": 0, "won": 0, "change": [0, 0]}
+    assert first["recall"]["red"]["boxes"] > 20
     named = {item.file: item for item in bundle.manifest.artefacts}
     assert named["model.onnx"].targets == ()
     assert named["model.fp16.onnx"].targets == ("cuda", "tensorrt")
